@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Typed errors. Each names the place, the problem, what is allowed and the next step."""
+
+
+class GatewrightError(Exception):
+    """Base of all errors that a user can cause.
+
+    Args:
+        place: module path, node, file or port where the problem lies.
+        problem: what is wrong, with the offending attribute and value.
+        allowed: what would be accepted.
+        hint: the next step that a user can take.
+    """
+
+    def __init__(self, place: str, problem: str, allowed: str = "", hint: str = "") -> None:
+        self.place, self.problem, self.allowed, self.hint = place, problem, allowed, hint
+        text = f"{place}: {problem}"
+        if allowed:
+            text += f"\n  supported: {allowed}"
+        if hint:
+            text += f"\n  next step: {hint}"
+        super().__init__(text)
+
+
+class FormatError(GatewrightError):
+    """A fixed-point format is impossible, or data do not lie in it."""
+
+
+class GraphError(GatewrightError):
+    """The graph breaks a rule of the legality table or an operator's type rule."""
+
+
+class UnsupportedError(GatewrightError):
+    """The front end met a layer, attribute or shape that has no exact lowering."""
+
+
+class CalibrationError(GatewrightError):
+    """The calibration data are empty, not finite or of the wrong shape."""
+
+
+class FoldingError(GatewrightError):
+    """A folding does not divide its operator, or does not fit the board."""
+
+
+class BudgetError(GatewrightError):
+    """The design needs more of a resource than the board has."""
+
+
+class DataError(GatewrightError):
+    """Input data at run time have the wrong shape, type, range or length."""
+
+
+class ToolError(GatewrightError):
+    """An external tool is missing, failed or ran out of time."""
+
+
+class SimulationError(GatewrightError):
+    """A simulation stalled, broke a protocol rule or differs from the golden integers."""

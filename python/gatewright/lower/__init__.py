@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graph to sources, one file per target."""

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What linear and the convolutions share: the matrix unit's arithmetic, foldings, memory image and cost.
+
+`y[o] = sat((sum_i w[o, i] * x[i] + bias[o] + 2**(shift[o] - 1)) >> shift[o])`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.errors import GraphError
+from gatewright.fixed import Fixed, Ints, accumulator, enclosing, product_range, requantize
+from gatewright.graph import Cost, Folding
+
+DSP_PORT = 27
+"""Wide multiplier port of a DSP48E2, where a pair of weights is packed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """One matrix unit: integers and formats, without the shape of the stream around it.
+
+    Attributes:
+        weight: [groups, out per group, in per group] integers in stream order.
+        bias: [groups * out per group] integers at the accumulator's binary point.
+        shift: [groups * out per group] right shift from the accumulator to `output`.
+        weight_width: bits of a weight, signed.
+        x, output: formats of the input and output channels.
+    """
+
+    weight: Ints
+    bias: Ints
+    shift: Ints
+    weight_width: int
+    x: Fixed
+    output: Fixed
+
+    def __post_init__(self) -> None:
+        form = Fixed(self.weight_width, 0)
+        if not form.contains(self.weight):
+            span = f"[{self.weight.min()}, {self.weight.max()}]"
+            raise GraphError("weight", f"values {span}", f"{self.weight_width}-bit signed")
+        for name in ("bias", "shift"):
+            if getattr(self, name).shape != (self.groups * self.outs,):
+                raise GraphError(name, f"shape {getattr(self, name).shape}", f"[{self.groups * self.outs}]")
+        if self.total.width > 62:
+            raise GraphError("accumulator", f"{self.total.width} bits", "at most 62 bits",
+                             "use narrower weights or activations")
+
+    @property
+    def groups(self) -> int:
+        """Independent groups of channels."""
+        return self.weight.shape[0]
+
+    @property
+    def outs(self) -> int:
+        """Output channels per group."""
+        return self.weight.shape[1]
+
+    @property
+    def ins(self) -> int:
+        """Products per output channel."""
+        return self.weight.shape[2]
+
+    @property
+    def accumulator(self) -> Fixed:
+        """Format of the plain sum of products, exact for any weights of the width."""
+        return accumulator(self.x, Fixed(self.weight_width, 0), self.ins)
+
+    @property
+    def offset(self) -> Ints:
+        """Bias plus the half that rounding adds: one constant per output channel."""
+        half = np.where(self.shift > 0, np.int64(1) << np.maximum(self.shift - 1, 0), 0)
+        return self.bias + half
+
+    @property
+    def offset_width(self) -> int:
+        """Bits that hold any offset; at least the accumulator's, so that biases can be reloaded."""
+        lo, hi = int(min(self.offset.min(), -1)), int(self.offset.max())
+        return max(enclosing(lo, hi, 0).width, self.accumulator.width)
+
+    @property
+    def shift_min(self) -> int:
+        """Shift that every channel shares."""
+        return int(self.shift.min())
+
+    @property
+    def shift_bits(self) -> int:
+        """Bits of the per-channel extra shift."""
+        return int(self.shift.max() - self.shift.min()).bit_length()
+
+    @property
+    def total(self) -> Fixed:
+        """Format of sum plus offset, before the shift."""
+        width = max(self.accumulator.width, self.offset_width) + 1 + max(0, -self.shift_min)
+        return Fixed(min(width, 62), 0) if width <= 62 else Fixed(62, 0)
+
+    @property
+    def plain(self) -> bool:
+        """True when the accumulator itself is the output: no bias, shift or saturation."""
+        return (not self.bias.any() and not self.shift.any() and self.output.signed
+                and self.output.width == self.accumulator.width)
+
+    def evaluate(self, x: Ints) -> Ints:
+        """[tokens, groups, in per group] -> [tokens, groups * out per group]."""
+        # Integer matrix products bypass BLAS; float64 is exact while every partial sum is below 2**53.
+        kind = np.float64 if self.accumulator.width <= 53 else np.int64
+        sums = np.matmul(x.transpose(1, 0, 2).astype(kind), self.weight.transpose(0, 2, 1).astype(kind))
+        flat = sums.transpose(1, 0, 2).reshape(len(x), -1).astype(np.int64) + self.bias
+        return requantize(flat, self.shift, self.output)
+
+    def foldings(self, lanes: int = 1, tokens: bool = True) -> Iterator[Folding]:
+        """Legal (simd, pe, tokens), fewest multipliers first."""
+        simds = [d for d in range(1, self.ins + 1) if self.ins % d == 0]
+        pes = [d for d in range(1, self.outs + 1) if self.outs % d == 0]
+        options = [Folding(lanes, s, p) for s in simds for p in pes]
+        if tokens and self.groups == 1:
+            options += [Folding(lanes, f.simd, f.pe, t) for f in options for t in (2, 4, 8)
+                        if t <= min(self.ins // f.simd, self.outs // f.pe)]
+        yield from sorted(options, key=lambda f: (f.simd * f.pe * f.tokens, f.tokens, f.pe))
+
+    def check(self, folding: Folding) -> None:
+        """Raise GraphError unless `folding` divides this matrix and its streams keep up."""
+        if self.ins % folding.simd:
+            raise GraphError("simd", f"{folding.simd} does not divide {self.ins} inputs", "a divisor")
+        if self.outs % folding.pe:
+            raise GraphError("pe", f"{folding.pe} does not divide {self.outs} outputs", "a divisor")
+        most = 1 if self.groups > 1 else min(self.ins // folding.simd, self.outs // folding.pe)
+        if folding.tokens > max(1, most):
+            raise GraphError("tokens", f"{folding.tokens}", f"1 to min(IN/SIMD, OUT/PE) = {max(1, most)}")
+
+    def interval(self, folding: Folding) -> int:
+        """Cycles per group of `folding.tokens` tokens."""
+        return self.groups * (self.ins // folding.simd) * (self.outs // folding.pe)
+
+    def pairs(self, folding: Folding, port: int = DSP_PORT) -> bool:
+        """True when two weights of neighbouring outputs share one DSP multiplier of `port` bits."""
+        lo, hi = product_range(self.x, Fixed(self.weight_width, 0))
+        field = port - self.weight_width - 1
+        fits = field > self.weight_width and hi - lo < 1 << max(field, 0)
+        worth = self.weight_width >= 4 and self.x.width >= 4 and self.x.width + (not self.x.signed) <= 18
+        return folding.pe % 2 == 0 and fits and worth
+
+    def parameters(self, folding: Folding) -> dict[str, int]:
+        """SystemVerilog parameters of `linear`."""
+        self.check(folding)
+        return {
+            "In": self.ins, "Out": self.outs, "Groups": self.groups,
+            "Simd": folding.simd, "Pe": folding.pe, "Tokens": folding.tokens,
+            "InWidth": self.x.width, "InSigned": int(self.x.signed),
+            "WeightWidth": self.weight_width, "Pair": int(self.pairs(folding)),
+            "AccWidth": self.accumulator.width, "Plain": int(self.plain),
+            "OffsetWidth": self.offset_width, "ShiftMin": self.shift_min, "ShiftBits": self.shift_bits,
+            "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
+        }
+
+    def memory(self, folding: Folding) -> Ints:
+        """uint32 load words: the weight rows, then the offset-and-shift rows, each row in 32-bit chunks.
+
+        A weight row holds PE * SIMD weights, element `p * SIMD + s`. When pairs share a multiplier,
+        outputs 2q (low) and 2q+1 (high) are stored as `{high - (low < 0), low}`, so that the packed
+        operand is wiring: the borrow of a negative low half is paid here and not in fabric.
+        """
+        g, o, i = self.weight.shape
+        pe, simd = folding.pe, folding.simd
+        rows = self.weight.reshape(g, o // pe, pe, i // simd, simd).transpose(0, 1, 3, 2, 4)
+        rows = rows.reshape(-1, pe, simd)
+        width = self.weight_width
+        if self.pairs(folding):
+            low, high = rows[:, 0::2], rows[:, 1::2]
+            high = (high - (low < 0)) & ((1 << (width + 1)) - 1)
+            packed = low & ((1 << width) - 1) | high << width
+            words = [chunks(packed.reshape(len(rows), -1), 2 * width + 1)]
+        else:
+            words = [chunks(rows.reshape(len(rows), -1), width)]
+        if not self.plain:
+            shift = self.shift - self.shift_min
+            both = self.offset & ((1 << self.offset_width) - 1) | shift << self.offset_width
+            words.append(chunks(both.reshape(-1, pe), self.offset_width + self.shift_bits))
+        return np.concatenate([w.reshape(-1) for w in words])
+
+    def cost(self, folding: Folding) -> Cost:
+        """Analytic resources; the constants are fitted to Yosys (see bench/resources.py)."""
+        pe, simd, tokens = folding.pe, folding.simd, folding.tokens
+        products = pe * simd * tokens
+        a, w, acc = self.x.width + (not self.x.signed), self.weight_width, self.accumulator.width
+        paired = self.pairs(folding)
+        in_dsp = min(a, w) > 1 and a + w >= 9
+        dsp = 0.0 if not in_dsp else products / 2 if paired else products
+        lut = 0.0 if in_dsp else products * a * w * 0.6
+        tree = a + w + int(np.log2(simd)) / 2
+        adders = (pe * tokens / 2 * (simd - 1) * (26 - w + tree) if paired
+                  else pe * tokens * (simd - 1) * tree)
+        lut += adders + pe * tokens * acc
+        if not self.plain:
+            lut += pe * tokens * (self.offset_width + self.output.width + self.shift_bits * self.total.width)
+        bits = self.weight.size * w * (1.06 if paired else 1.0) + self.bias.size * (
+            0 if self.plain else self.offset_width + self.shift_bits)
+        depth = self.interval(folding)
+        row = pe * simd * w
+        bram = 0.0 if depth < 128 else np.ceil(row / 72) * np.ceil(depth / 512)
+        lut += bits / 64 * 1.1 if depth < 128 else 0
+        ff = pe * tokens * (2 * acc + 2 * self.output.width) + simd * tokens * a + row + 80
+        return Cost(float(lut + 60), float(ff), float(dsp), float(bram))
+
+
+def chunks(rows: Ints, width: int) -> Ints:
+    """Bit-pack each row of `width`-bit fields, field 0 lowest, into whole uint32 words.
+
+    Args:
+        rows: [rows, fields] integers, taken modulo 2**width.
+        width: bits of a field, 1 to 62.
+
+    Returns:
+        [rows, ceil(fields * width / 32)] integers below 2**32.
+    """
+    bits = (rows[..., None] >> np.arange(width)) & 1
+    bits = bits.reshape(len(rows), -1).astype(np.uint8)
+    pad = -bits.shape[1] % 32
+    packed = np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little")
+    return packed.view("<u4").astype(np.int64)

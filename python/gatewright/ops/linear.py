@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matrix-vector product per token, with bias and requantisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gatewright.errors import GraphError
+from gatewright.fixed import Fixed, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.ops._matrix import Matrix
+
+MATRIX_LATENCY = 6
+"""Cycles from a beat entering `linear` to the result of its last product leaving it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(Op):
+    """`y = requantize(W x + b)` for every token.
+
+    Attributes:
+        weight: [out, in / groups] signed integers.
+        bias: [out] integers at the accumulator's binary point.
+        shift: [out] right shift from the accumulator to `output`; weights may so have one binary
+            point per output channel.
+        weight_width: bits of a weight, 1 to 16.
+        output: format of the result.
+        groups: channel groups that do not mix; input and output channels are group-major.
+    """
+
+    torch: ClassVar[tuple[str, ...]] = ("aten.linear.default",)
+
+    weight: Ints
+    bias: Ints
+    shift: Ints
+    weight_width: int
+    output: Fixed
+    groups: int = 1
+
+    def matrix(self, x: Fixed) -> Matrix:
+        """The matrix unit for inputs of format `x`."""
+        rows = self.weight.reshape(self.groups, -1, self.weight.shape[1])
+        return Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if x.channels != self.weight.shape[1] * self.groups:
+            raise GraphError("linear.weight", f"[{self.weight.shape[0]}, {self.weight.shape[1]}] x {self.groups}"
+                             f" groups on {x.channels} channels", f"in = {x.channels // self.groups}")
+        if self.weight.shape[0] % self.groups:
+            raise GraphError("linear.groups", f"{self.groups}", f"a divisor of {self.weight.shape[0]}")
+        self.matrix(x.fixed)
+        return TensorType(x.tokens, self.weight.shape[0], self.output)
+
+    def evaluate(self, *inputs: Ints) -> Ints:
+        (x,) = inputs
+        # 16-bit inputs: the widest the accumulator check can see without the edge's type.
+        return self.matrix(Fixed(16, 0)).evaluate(x.reshape(len(x), self.groups, -1))
+
+    def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
+        return self.matrix(inputs[0].fixed).foldings()
+
+    def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
+        return self.matrix(inputs[0].fixed).cost(folding)
+
+    def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
+        matrix = self.matrix(inputs[0].fixed)
+        index = np.arange(tokens)
+        return [matrix_stage(matrix, folding, index)]
+
+    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
+        matrix = self.matrix(inputs[0].fixed)
+        return Instance("linear", matrix.parameters(folding), (folding.simd,), folding.pe,
+                        matrix.memory(folding))
+
+
+def matrix_stage(matrix: Matrix, folding: Folding, need: Ints) -> Stage:
+    """Timing of a matrix unit whose output token j needs input token need[j]."""
+    interval = matrix.interval(folding)
+    return Stage(need, interval, interval + MATRIX_LATENCY)
