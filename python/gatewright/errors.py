@@ -42,6 +42,10 @@ class FoldingError(GatewrightError):
     """A folding does not divide its operator, or does not fit the board."""
 
 
+class BoardError(GatewrightError):
+    """A board is unknown, or its description is incomplete or wrong."""
+
+
 class BudgetError(GatewrightError):
     """The design needs more of a resource than the board has."""
 

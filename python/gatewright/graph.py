@@ -177,6 +177,39 @@ class Instance:
     sources: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The float operator that a node stands for, for its error bound.
+
+    Attributes:
+        constants: real weights before quantisation, by attribute name.
+        relu: saturation at 0 stands for a ReLU that follows in the float model.
+        rounded: the float model itself rounds (half to even) and saturates the result to this format.
+    """
+
+    constants: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
+    relu: bool = False
+    rounded: Fixed | None = None
+
+    def bound(self, ideal: Floats, output: Floats, spread: Floats) -> Floats:
+        """Bound of |golden - float| of a result.
+
+        Args:
+            ideal: the float operator at the golden inputs.
+            output: golden real values.
+            spread: how far the float operator can move when its inputs move by their errors.
+        """
+        if self.rounded is not None:
+            form = self.rounded
+            ideal = form.dequantize(np.clip(np.rint(np.ldexp(ideal, form.frac)), form.lo, form.hi))
+            # Rounding moves two values apart by at most one step more than they are.
+            spread = np.where(spread > 0, spread + form.ulp, 0.0)
+        elif self.relu:
+            # max(., 0) moves no two values further apart.
+            ideal = np.maximum(ideal, 0.0)
+        return np.abs(ideal - output) + spread
+
+
 class Op(ABC):
     """An operator: a frozen dataclass with a type rule, one integer meaning, and its lowerings.
 
@@ -210,12 +243,17 @@ class Op(ABC):
     def evaluate(self, *inputs: Ints) -> Ints:
         """The exact integer meaning on one sequence: [tokens, channels] arrays in and out."""
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
         """Bound of |golden - float| per output element, for one sequence.
+
+        Running error analysis: what rounding, saturation and quantised weights did at the golden inputs, plus
+        the inputs' errors carried through the float operator.
 
         Args:
             inputs: (golden real values, bound of their error), one pair per input.
             output: golden real values of the output.
+            reference: the float operator.
         """
         raise NotImplementedError(self.name())
 

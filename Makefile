@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target makes the environment it needs: .venv, from constraints.txt.
+PYTHON ?= python3
+EXTRAS ?= sim,synth,torch,examples,dev
+JOBS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.stamp
+TREE := build/tree
+
+.DEFAULT_GOAL := help
+.PHONY: help venv sim test quick lint bench wheel clean distclean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+venv: $(STAMP) ## Make the environment in .venv (PYTHON=, EXTRAS=).
+
+$(STAMP): pyproject.toml setup.py constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+sim: $(STAMP) ## Train the examples, simulate their RTL and compare (WAVES=1 records waveforms).
+	$(BIN)/gatewright sim $(if $(WAVES),--waves) $(ARGS)
+
+test: lint $(STAMP) ## All that continuous integration runs.
+	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+quick: $(STAMP) ## The tests that end within two minutes.
+	$(BIN)/pytest -n $(JOBS) -m 'not slow' tests $(ARGS)
+
+lint: $(STAMP) ## Style, types, and which room may import which.
+	$(BIN)/ruff check .
+	$(BIN)/python .ci/tree.py $(TREE)
+	MYPYPATH=$(TREE) $(BIN)/mypy -p gatewright
+	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
+
+bench: $(STAMP) ## Measure against other generators; writes bench/results/*.md.
+	$(BIN)/python bench/matrix_unit.py $(ARGS)
+	$(BIN)/python bench/peers_digits_mlp.py $(ARGS)
+
+wheel: $(STAMP) ## Build the wheel into dist/.
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## Remove what was built, but not the environment.
+	rm -rf build dist *.egg-info python/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+distclean: clean ## Remove the environment too.
+	rm -rf .venv

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""torch.nn.Module -> Program through torch.export, functional ATen calls, nothing decomposed."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewright.errors import FormatError, UnsupportedError
+from gatewright.frontend.layout import Shape
+from gatewright.frontend.program import Array, Program, Ref, Step
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH_NORM = "aten._native_batch_norm_legit_no_training.default"
+"""What functionalisation makes of an evaluation-mode batch-norm."""
+
+
+def trace(model: torch.nn.Module, example: torch.Tensor, dynamic: Mapping[int, tuple[int, int]]) -> Program:
+    """Export `model` for a batch of one.
+
+    Args:
+        model: in evaluation mode, with one tensor in and one tensor out.
+        example: one item, shape [1, ...].
+        dynamic: (minimum, maximum) of every dimension whose size is known only at run time.
+
+    Raises:
+        UnsupportedError: it cannot be exported, mutates its state or input, or has other inputs or outputs.
+        FormatError: a parameter is NaN or infinite.
+    """
+    if model.training:
+        raise UnsupportedError("model", "training = True", "evaluation mode", "call model.eval() first")
+    for name, value in model.state_dict().items():
+        _finite(name, value)
+    exported = _export(model, example, dynamic)
+    signature = exported.graph_signature
+    mutated = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
+    if mutated:
+        raise UnsupportedError(f"{mutated[0]}", "in-place mutation of a buffer or an input",
+                               "operators that return new values",
+                               "remove the assignment, or keep the state outside the model")
+    if len(signature.user_inputs) != 1 or len(signature.user_outputs) != 1:
+        raise UnsupportedError("model", f"{len(signature.user_inputs)} inputs and "
+                               f"{len(signature.user_outputs)} outputs", "one tensor in, one tensor out")
+    return _program(exported)
+
+
+def _export(model: torch.nn.Module, example: torch.Tensor,
+            dynamic: Mapping[int, tuple[int, int]]) -> torch.export.ExportedProgram:
+    import torch
+
+    shapes = {d: torch.export.Dim.AUTO(min=low, max=high) for d, (low, high) in dynamic.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = torch.export.export(model, (example,), dynamic_shapes=(shapes,) if shapes else None)
+            # An empty table decomposes nothing; what remains is functionalisation of in-place calls.
+            return found.run_decompositions({})
+        except Exception as error:
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise UnsupportedError("model", f"torch.export failed: {reason}",
+                                   "a model whose control flow does not depend on data") from error
+
+
+def _program(exported: torch.export.ExportedProgram) -> Program:
+    constants = _constants(exported)
+    graph, user = exported.graph, exported.graph_signature.user_inputs[0]
+    known: dict[str, Any] = {}
+    steps: list[Step] = []
+    shape: Shape = ()
+    renamed: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            if node.name == user:
+                shape, known[node.name] = _shape(node), Ref(node.name)
+            else:
+                known[node.name] = constants.get(node.name)
+        elif node.op == "call_function":
+            if node.target is operator.getitem and node.args[0].name in renamed:
+                known[node.name] = Ref(renamed[node.args[0].name])
+                continue
+            step = _step(node, known)
+            if str(node.target) == BATCH_NORM:
+                renamed[node.name] = step.name
+            steps.append(step)
+            known[node.name] = Ref(step.name)
+    (result,) = graph.output_node().args[0]
+    if not isinstance(known.get(result.name), Ref):
+        raise UnsupportedError("model", "the output is a constant", "an output that depends on the input")
+    return Program(user, shape, tuple(steps), known[result.name].name)
+
+
+def _constants(exported: torch.export.ExportedProgram) -> dict[str, Array]:
+    signature = exported.graph_signature
+    named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
+             **signature.inputs_to_lifted_tensor_constants}
+    stores = (exported.state_dict, exported.constants)
+    return {name: _array(next(s[target] for s in stores if target in s)) for name, target in named.items()}
+
+
+def _step(node: torch.fx.Node, known: Mapping[str, Any]) -> Step:
+    """One call with every schema argument named."""
+    import torch
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, torch.fx.Node):
+            return known[value.name]
+        if isinstance(value, torch.Tensor):
+            return _array(value)
+        return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+    function, target = node.target, str(node.target)
+    schema = getattr(function, "_schema", None)
+    if schema is None:
+        target = getattr(function, "__name__", target)
+        return Step(node.name, target, function, {str(i): plain(a) for i, a in enumerate(node.args)}, None,
+                    module_path(node))
+    args = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
+    args |= {a.name: plain(v) for a, v in zip(schema.arguments, node.args, strict=False)}
+    args |= {k: plain(v) for k, v in node.kwargs.items()}
+    args = {a.name: args[a.name] for a in schema.arguments if a.name in args}
+    if target == BATCH_NORM:
+        args |= {"training": False, "cudnn_enabled": False}
+        function = torch.ops.aten.batch_norm.default
+        target = str(function)
+    return Step(node.name, target, function, args, _shape(node), module_path(node))
+
+
+def module_path(node: torch.fx.Node) -> str:
+    """Path of the innermost module that made the call."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str([path for path, _ in stack.values()][-1]) if stack else ""
+
+
+def _shape(node: torch.fx.Node) -> Shape | None:
+    value = node.meta.get("val")
+    if isinstance(value, list | tuple):
+        value = value[0]
+    if not hasattr(value, "shape"):
+        return None
+    return tuple(s if isinstance(s, int) else None for s in value.shape)
+
+
+def _array(value: torch.Tensor) -> Array:
+    found = value.detach().cpu()
+    return np.array((found.double() if found.is_floating_point() else found).numpy())
+
+
+def _finite(name: str, value: torch.Tensor) -> None:
+    if value.is_floating_point() and not bool(value.isfinite().all()):
+        bad = int((~value.isfinite()).sum())
+        raise FormatError(name, f"{bad} of {value.numel()} values are NaN or infinite", "finite weights",
+                          "look for a diverged training run")
+
+
+def tensors(program: Program) -> Iterator[Step]:
+    """Steps whose result is a tensor; the others compute run-time sizes."""
+    return (s for s in program.steps if s.shape is not None)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quadratic polynomial activation, one polynomial per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gatewright.errors import GraphError
+from gatewright.fixed import Fixed, Ints, enclosing, requantize
+from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
+from gatewright.ops._matrix import chunks
+
+QUADRATIC_LATENCY = 4
+"""Two multiply-add steps, rounding and the register slice."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic(Op):
+    """`y = requantize(square * x**2 + slope * x + constant, shift)` per channel, by Horner's rule.
+
+    With x at frac fx and `square` at frac fa, `slope` is at fa + fx and `constant` at fa + 2 fx.
+
+    Attributes:
+        square, slope, constant: [channels] integers.
+        shift: fa + 2 fx minus the output's frac.
+        output: format of the result.
+    """
+
+    square: Ints
+    slope: Ints
+    constant: Ints
+    shift: int
+    output: Fixed
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        for name in ("square", "slope", "constant"):
+            if getattr(self, name).shape != (x.channels,):
+                raise GraphError(f"quadratic.{name}", f"shape {getattr(self, name).shape}", f"[{x.channels}]")
+        self.widths(x.fixed)
+        return TensorType(x.tokens, x.channels, self.output)
+
+    def widths(self, x: Fixed) -> tuple[int, int, int, int]:
+        """Signed bits of square, slope, inner sum (square * x + slope) and whole polynomial, for any x."""
+        spans = [enclosing(min(int(c.min()), -1), int(c.max()), 0).width
+                 for c in (self.square, self.slope, self.constant)]
+        bits = x.width + (not x.signed)
+        inner = max(spans[0] + bits, spans[1]) + 1
+        whole = max(inner + bits, spans[2]) + 2
+        if whole > 62:
+            raise GraphError("quadratic", f"{whole}-bit polynomial", "at most 62 bits", "use narrower coefficients")
+        return spans[0], spans[1], inner, whole
+
+    @property
+    def offset(self) -> Ints:
+        """Constant plus the half that rounding adds."""
+        return self.constant + ((1 << (self.shift - 1)) if self.shift > 0 else 0)
+
+    def evaluate(self, *inputs: Ints) -> Ints:
+        (x,) = inputs
+        return requantize((self.square * x + self.slope) * x + self.constant, self.shift, self.output)
+
+    def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
+        return lane_foldings(inputs[0].channels)
+
+    def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
+        square, _, inner, whole = self.widths(inputs[0].fixed)
+        multipliers = (square > 1) + (1 if inner <= 18 else 2)
+        return Cost(lut=folding.lanes * (inner + whole + 2 * self.output.width) + 40,
+                    ff=folding.lanes * (inner + 2 * whole + 2 * self.output.width), dsp=folding.lanes * multipliers)
+
+    def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
+        return [lane_stage(folding, tokens, inputs[0], QUADRATIC_LATENCY)]
+
+    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
+        (x,) = inputs
+        check_lanes(folding.lanes, x.channels)
+        square, slope, inner, whole = self.widths(x.fixed)
+        offset = whole
+        fields = np.stack([self.square, self.slope, self.offset], axis=-1).reshape(-1, folding.lanes, 3)
+        packed = _pack(fields, (square, slope, offset))
+        return Instance("quadratic", {
+            "Lanes": folding.lanes, "Beats": x.channels // folding.lanes,
+            "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed),
+            "SquareWidth": square, "SlopeWidth": slope, "InnerWidth": inner, "WholeWidth": whole,
+            "Shift": self.shift, "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
+        }, (folding.lanes,), folding.lanes, packed)
+
+
+def _pack(fields: Ints, widths: tuple[int, ...]) -> Ints:
+    """[rows, lanes, 3] coefficients to load words: per lane {offset, slope, square}, each of its own width."""
+    bits = [((fields[..., k, None] >> np.arange(w)) & 1) for k, w in enumerate(widths)]
+    rows = np.concatenate(bits, axis=-1).reshape(len(fields), -1)
+    return chunks(rows, 1).reshape(-1)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rectified linear unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from gatewright.fixed import Fixed, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
+
+
+@dataclass(frozen=True)
+class Relu(Op):
+    """`y = max(x, 0)`, exact: the result is unsigned and one bit narrower. Wiring on unsigned inputs."""
+
+    torch: ClassVar[tuple[str, ...]] = ("aten.relu.default",)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if not x.fixed.signed:
+            return x
+        return replace(x, fixed=Fixed(max(1, x.fixed.width - 1), x.fixed.frac, signed=False))
+
+    def evaluate(self, *inputs: Ints) -> Ints:
+        return np.maximum(inputs[0], 0)
+
+    def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
+        return lane_foldings(inputs[0].channels)
+
+    def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
+        (x,) = inputs
+        if not x.fixed.signed:
+            return Cost()
+        return Cost(lut=folding.lanes * 2 * x.fixed.width + 4, ff=folding.lanes * 2 * x.fixed.width + 4)
+
+    def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
+        (x,) = inputs
+        return [lane_stage(folding, tokens, x)] if x.fixed.signed else []
+
+    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance | None:
+        (x,) = inputs
+        if not x.fixed.signed:
+            return None
+        check_lanes(folding.lanes, x.channels)
+        return Instance("relu", {"Lanes": folding.lanes, "InWidth": x.fixed.width},
+                        (folding.lanes,), folding.lanes)

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A design as a shared library: Verilated, driven by C++ at full speed, called through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.errors import DataError, SimulationError
+from gatewright.fixed import Ints
+from gatewright.graph import TensorType
+from gatewright.lower.rtl import Port, RtlDesign
+from gatewright.sim import toolchain
+
+Words = npt.NDArray[np.uint32]
+
+HARNESS = Path(__file__).with_name("harness.hpp")
+RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+PATIENCE = 100_000
+"""Cycles without any handshake after which a run counts as stalled."""
+
+
+class Status(IntEnum):
+    """How a run ended; the values of `harness.hpp`."""
+
+    DONE = 0
+    STALLED = 1
+    ASSERTION = 2
+    UNSTABLE = 3
+    EXTRA = 4
+
+
+MEANING = {
+    Status.STALLED: "no beat moved for a long time: the design is stalled",
+    Status.ASSERTION: "an assertion of the RTL failed (its text is on the standard output)",
+    Status.UNSTABLE: "an output beat changed or vanished while it was stalled",
+    Status.EXTRA: "more output beats came than the graph produces",
+}
+
+
+class _Beats(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p), ("last", ctypes.c_void_p), ("time", ctypes.c_void_p),
+        ("count", ctypes.c_uint64), ("done", ctypes.c_uint64), ("words", ctypes.c_uint32),
+    )
+
+
+@dataclass(eq=False)
+class _Buffer:
+    """Arrays behind one `_Beats`, kept alive for the call."""
+
+    data: Words
+    last: npt.NDArray[np.uint8]
+    time: npt.NDArray[np.uint64]
+
+    @staticmethod
+    def empty(beats: int, words: int) -> _Buffer:
+        return _Buffer(np.zeros((beats, words), np.uint32), np.zeros(beats, np.uint8), np.zeros(beats, np.uint64))
+
+    def view(self) -> _Beats:
+        count, words = self.data.shape
+        return _Beats(self.data.ctypes.data, self.last.ctypes.data, self.time.ctypes.data, count, 0, words)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Result of a simulation.
+
+    Attributes:
+        outputs: per graph output, one [tokens, channels] array per sequence.
+        cycles: from the first input beat to the last output beat, both included.
+        finished: cycle, counted from the first input beat, at which each sequence left the first output.
+    """
+
+    outputs: tuple[list[Ints], ...]
+    cycles: int
+    finished: Ints
+
+
+def pack(sequence: Ints, lanes: int, kind: TensorType) -> Words:
+    """[tokens, channels] integers to [beats, words] of a stream with `lanes` channels per beat."""
+    width = kind.fixed.width
+    fields = np.asarray(sequence, np.int64).reshape(-1, lanes)
+    bits = ((fields[..., None] >> np.arange(width)) & 1).astype(np.uint8).reshape(len(fields), -1)
+    pad = -bits.shape[1] % 32
+    return np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little").view("<u4")
+
+
+def unpack(beats: Words, lanes: int, kind: TensorType) -> Ints:
+    """Inverse of `pack`."""
+    width = kind.fixed.width
+    bits = np.unpackbits(np.ascontiguousarray(beats).view(np.uint8), axis=1, bitorder="little")
+    fields = bits[:, : lanes * width].reshape(-1, width).astype(np.int64)
+    values = (fields << np.arange(width)).sum(axis=1)
+    if kind.fixed.signed:
+        values -= (values >> (width - 1)) << width
+    return values.reshape(-1, kind.channels)
+
+
+def runtime() -> Path:
+    """Folder with the Verilator runtime, compiled once per Verilator version."""
+    include = toolchain.verilator_root() / "include"
+    key = toolchain.digest(["runtime 2", *((include / f).read_text() for f in (*RUNTIME, "verilated.h"))])
+
+    def build(folder: Path) -> None:
+        flags = ["-O2", "-fPIC", "-std=gnu++17", f"-I{include}", f"-I{include / 'vltstd'}"]
+        for source in RUNTIME:
+            toolchain.run(["g++", *flags, "-c", str(include / source), "-o", f"{source}.o"], folder, "verilator runtime")
+        toolchain.run(["ar", "rcs", "libverilated.a", *(f"{s}.o" for s in RUNTIME)], folder, "verilator runtime")
+
+    return toolchain.cached("runtime", key, build)
+
+
+def _glue(top: str, index: int, design: RtlDesign) -> str:
+    """C++ that names the ports of one design for the harness."""
+    inputs, outputs = len(design.inputs), len(design.outputs)
+
+    def switch(ports: Sequence[Port], line: str, otherwise: str = "") -> str:
+        cases = "".join(f" case {i}: {line.replace('@', p.prefix)};" for i, p in enumerate(ports))
+        return f"switch (i) {{{cases} default: {otherwise or 'break'}; }}"
+
+    driven = "gatewright::put(@_data, w); @_valid = v; @_last = l; break"
+    return f"""
+struct Top{index} : public {top} {{
+  using {top}::{top};
+  static constexpr int kInputs = {inputs}, kOutputs = {outputs};
+  void drive(int i, const uint32_t* w, bool v, bool l) {{ {switch(design.inputs, driven)} }}
+  bool taken(int i) {{ {switch(design.inputs, "return @_ready", "return false")} }}
+  void ready(int i, bool r) {{ {switch(design.outputs, "@_ready = r; break")} }}
+  bool valid(int i) {{ {switch(design.outputs, "return @_valid", "return false")} }}
+  bool accepting(int i) {{ {switch(design.outputs, "return @_ready", "return false")} }}
+  uint8_t sample(int i, uint32_t* w) {{
+    {switch(design.outputs, "gatewright::get(@_data, w); return @_last", "return 0")}
+  }}
+}};
+extern "C" {{
+void* gw{index}_new(int seed) {{ return new gatewright::Harness<Top{index}>(seed); }}
+void gw{index}_delete(void* h) {{ delete static_cast<gatewright::Harness<Top{index}>*>(h); }}
+void gw{index}_reset(void* h) {{ static_cast<gatewright::Harness<Top{index}>*>(h)->reset(); }}
+int gw{index}_load(void* h, const uint32_t* w, uint64_t n) {{
+  return static_cast<gatewright::Harness<Top{index}>*>(h)->load(w, n);
+}}
+int gw{index}_run(void* h, gatewright::Beats* in, gatewright::Beats* out, uint32_t idle, uint32_t stall,
+                  uint64_t seed, uint64_t patience, uint64_t* cycles) {{
+  return static_cast<gatewright::Harness<Top{index}>*>(h)->run(in, out, idle, stall, seed, patience, cycles);
+}}
+}}
+"""
+
+
+def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
+    """Compile designs into one shared library, cached by the content of every source; returns its path.
+
+    Several designs in one library share the cost of parsing Verilator's headers.
+    """
+    version = toolchain.run(["verilator_bin", "--version"], Path.cwd(), "verilator").strip()
+    parts = [version, optimise, HARNESS.read_text(), _glue("V", 0, designs[0]), build.__doc__ or ""]
+    for design in designs:
+        parts += [text for item in sorted(design.files.items()) for text in item]
+
+    def make(folder: Path) -> None:
+        glue = ['#include "harness.hpp"']
+        for index, design in enumerate(designs):
+            prefix = f"V{index}"
+            sources = design.write(folder / f"rtl{index}")
+            toolchain.run(
+                ["verilator_bin", "--cc", "-O3", "-Wall", "--assert", "--x-assign", "fast", "--x-initial", "unique",
+                 "--unroll-count", "2", f"-I{folder / f'rtl{index}'}", "--top-module", design.name, "--prefix", prefix,
+                 "-Mdir", f"model{index}", *map(str, sources)], folder, f"design {design.name}")
+            glue.append(f'#include "{prefix}.h"')
+        models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
+        glue += [f'#include "{p.relative_to(folder)}"' for p in models]
+        glue += [_glue(f"V{i}", i, d) for i, d in enumerate(designs)]
+        (folder / "all.cpp").write_text("\n".join(glue))
+        include = toolchain.verilator_root() / "include"
+        paths = [f"-I{p}" for p in (HARNESS.parent, folder, include, include / "vltstd")]
+        paths += [f"-I{folder / f'model{i}'}" for i in range(len(designs))]
+        toolchain.run(["g++", optimise, "-fPIC", "-shared", "-std=gnu++17", "-w", *paths, "all.cpp",
+                       str(runtime() / "libverilated.a"), "-lpthread", "-o", "model.so"], folder, "g++", timeout=1800)
+        for path in sorted(folder.glob("model*/*")):
+            path.unlink()
+
+    return toolchain.cached("library", toolchain.digest(parts), make) / "model.so"
+
+
+class Simulator:
+    """One Verilated design, reset and loaded with its weights.
+
+    Args:
+        design: what to simulate.
+        library: shared library from `build`; built when absent.
+        index: position of the design in that library.
+        seed: seeds the values of registers that have no reset.
+    """
+
+    def __init__(self, design: RtlDesign, library: Path | None = None, index: int = 0, seed: int = 1) -> None:
+        self.design, self.index = design, index
+        self._lib = ctypes.CDLL(str(library or build([design])))
+        create = self._function("new")
+        create.restype = ctypes.c_void_p
+        self._handle = ctypes.c_void_p(create(ctypes.c_int(seed)))
+        self.load(design.memory)
+
+    def _function(self, name: str) -> ctypes._NamedFuncPointer:
+        return getattr(self._lib, f"gw{self.index}_{name}")
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._handle:
+            self._function("delete")(self._handle)
+            self._handle = ctypes.c_void_p()
+
+    def __enter__(self) -> Simulator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def load(self, memory: Ints) -> None:
+        """Send load words through the chain."""
+        if not len(memory):
+            return
+        words = np.ascontiguousarray(memory, dtype=np.uint32)
+        status = Status(self._function("load")(self._handle, ctypes.c_void_p(words.ctypes.data),
+                                               ctypes.c_uint64(len(words))))
+        if status is not Status.DONE:
+            raise SimulationError(f"design {self.design.name}, load chain", MEANING[status])
+
+    def run(self, inputs: Sequence[Sequence[Ints]], lengths: Mapping[str, Sequence[int]], *,
+            idle: float = 0.0, stall: float = 0.0, seed: int = 1, patience: int = PATIENCE) -> Run:
+        """Send sequences back to back and collect the results.
+
+        Args:
+            inputs: per graph input, one [tokens, channels] array per sequence.
+            lengths: per output value, the number of tokens of every result.
+            idle: chance per cycle that an input pauses.
+            stall: chance per cycle that an output is not ready.
+            seed: seeds both patterns.
+            patience: cycles without any handshake before the run is given up.
+
+        Raises:
+            SimulationError: stall, protocol violation, failed assertion, or a misplaced `last`.
+        """
+        sources = [self._source(port, data) for port, data in zip(self.design.inputs, inputs, strict=True)]
+        sinks = []
+        for port in self.design.outputs:
+            beats = sum(lengths[port.value]) * port.kind.channels // port.lanes
+            sinks.append(_Buffer.empty(beats + 1, -(-port.bits // 32)))
+        ins = (_Beats * max(1, len(sources)))(*(b.view() for b in sources))
+        outs = (_Beats * len(sinks))(*(b.view() for b in sinks))
+        for view, sink in zip(outs, sinks, strict=True):
+            view.count = len(sink.data) - 1
+        cycles = ctypes.c_uint64()
+        status = Status(self._function("run")(
+            self._handle, ins, outs, ctypes.c_uint32(round(idle * 1024)), ctypes.c_uint32(round(stall * 1024)),
+            ctypes.c_uint64(seed), ctypes.c_uint64(patience), ctypes.byref(cycles)))
+        if status is not Status.DONE:
+            progress = ", ".join(f"{p.prefix} {v.done}/{v.count} beats"
+                                 for p, v in zip((*self.design.inputs, *self.design.outputs), (*ins, *outs), strict=True))
+            raise SimulationError(f"design {self.design.name}", f"{MEANING[status]} at cycle {cycles.value}; {progress}",
+                                  hint="make sim WAVES=1 writes a waveform")
+        results = [self._sink(port, buffer, lengths[port.value])
+                   for port, buffer in zip(self.design.outputs, sinks, strict=True)]
+        start = min(int(b.time[0]) for b in sources)
+        final = max(int(b.time[-2]) for b in sinks)
+        first = self.design.outputs[0]
+        ends = np.cumsum(lengths[first.value]) * first.kind.channels // first.lanes - 1
+        finished = sinks[0].time[ends].astype(np.int64) - start
+        return Run(tuple(results), final - start + 1, finished)
+
+    @staticmethod
+    def _source(port: Port, sequences: Sequence[Ints]) -> _Buffer:
+        if not sequences:
+            raise DataError(f"input {port.value}", "no sequences", "at least one")
+        packed = [pack(s, port.lanes, port.kind) for s in sequences]
+        data = np.concatenate(packed)
+        last = np.zeros(len(data), np.uint8)
+        last[np.cumsum([len(p) for p in packed]) - 1] = 1
+        return _Buffer(np.ascontiguousarray(data), last, np.zeros(len(data), np.uint64))
+
+    def _sink(self, port: Port, buffer: _Buffer, lengths: Sequence[int]) -> list[Ints]:
+        ends = np.cumsum(lengths) * port.kind.channels // port.lanes
+        marks = np.flatnonzero(buffer.last[:-1]) + 1
+        if not np.array_equal(marks, ends):
+            raise SimulationError(f"design {self.design.name}, output {port.value}",
+                                  f"`last` after beats {marks[:8].tolist()}..", f"after {ends[:8].tolist()}..")
+        values = unpack(buffer.data[:-1], port.lanes, port.kind)
+        return np.split(values, np.cumsum(lengths)[:-1])

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb drivers for our streams: sources, checking sinks, and the harness that steps them all once per cycle.
+
+Everything samples at the rising edge, where reads still see the values before it and writes take
+effect after it. One await serves all ports, because whole networks are driven through these classes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cocotb.clock import Clock
+
+from gatewright.errors import SimulationError
+
+SEED_VARIABLE = "GATEWRIGHT_SEED"
+PARAMETERS_VARIABLE = "GATEWRIGHT_PARAMETERS"
+
+Beat = tuple[int, ...]
+"""Values of a stream's payload fields; (data, last) unless the port says otherwise."""
+
+STREAM = ("data", "last")
+
+
+def parameters() -> dict[str, int]:
+    """Parameters of the toplevel under test, as `run_bench` was given them."""
+    return dict(json.loads(os.environ.get(PARAMETERS_VARIABLE, "{}")))
+
+
+def seed() -> int:
+    """The seed of this simulation."""
+    return int(os.environ.get(SEED_VARIABLE, "0"))
+
+
+class Pin:
+    """A port, or the element `index` of a packed array of `count` elements, as unsigned integer."""
+
+    def __init__(self, handle: Any, index: int = 0, count: int = 1, shared: dict[str, int] | None = None) -> None:
+        self.handle = handle
+        # The handle's public `value` builds a LogicArray per access; bits are all that a two-state simulator has.
+        self._read = handle._handle.get_signal_val_binstr
+        self.width = len(self._read()) // count
+        self._low, self._mask = index * self.width, (1 << self.width) - 1
+        self._whole = count == 1
+        self._shared = shared if shared is not None else {}
+        self._name = handle._name
+
+    def get(self) -> int:
+        """Value before the clock edge."""
+        value = int(self._read(), 2)
+        return value if self._whole else value >> self._low & self._mask
+
+    def set(self, value: int) -> None:
+        """Drive `value` from now on."""
+        if not self._whole:
+            rest = self._shared.get(self._name, 0) & ~(self._mask << self._low)
+            value = self._shared[self._name] = rest | value << self._low
+        self.handle.value = value
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Pins of one stream port."""
+
+    name: str
+    valid: Pin
+    ready: Pin
+    payload: tuple[Pin, ...]
+
+    def beat(self) -> Beat:
+        """Payload before the clock edge."""
+        return tuple(pin.get() for pin in self.payload)
+
+
+class Source:
+    """Drives a slave port: a queue of beats, with random idle cycles between them.
+
+    A beat stays until it is taken; while idle the payload is noise, so that a module that looks at it
+    without `valid` is caught.
+
+    Attributes:
+        idle: probability that no beat is offered in a cycle; may be changed at any time.
+        taken: cycle in which each beat was taken.
+    """
+
+    def __init__(self, pins: Pins, rng: random.Random, idle: float = 0.0) -> None:
+        self.pins, self.idle = pins, idle
+        self.queue: deque[Beat] = deque()
+        self.taken: list[int] = []
+        self._rng, self._offered = rng, False
+        self.reset()
+
+    def send(self, beats: Iterable[Beat]) -> None:
+        """Append beats."""
+        self.queue.extend(beats)
+
+    def send_sequence(self, words: Sequence[int]) -> None:
+        """Append one sequence: `last` on its final beat."""
+        end = len(words) - 1
+        self.queue.extend((word, int(i == end)) for i, word in enumerate(words))
+
+    @property
+    def empty(self) -> bool:
+        """True when every beat was taken."""
+        return not self.queue and not self._offered
+
+    def reset(self) -> None:
+        """Withdraw the offered beat and forget the queue."""
+        self.queue.clear()
+        self.taken.clear()
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        self._offered = False
+        self.pins.valid.set(0)
+        for pin in self.pins.payload:
+            pin.set(self._rng.getrandbits(pin.width))
+
+    def step(self, cycle: int) -> None:
+        """One clock edge."""
+        if self._offered:
+            if not self.pins.ready.get():
+                return
+            self.taken.append(cycle)
+        if self.queue and not (self.idle and self._rng.random() < self.idle):
+            for pin, value in zip(self.pins.payload, self.queue.popleft(), strict=True):
+                pin.set(value)
+            if not self._offered:
+                self.pins.valid.set(1)
+                self._offered = True
+        elif self._offered:
+            self._withdraw()
+
+    def __str__(self) -> str:
+        state = "offers a beat that is not taken" if self._offered else "idle"
+        return f"source {self.pins.name}: {len(self.taken)} taken, {len(self.queue)} queued, {state}"
+
+
+class Monitor:
+    """Checks one stream from outside: a stalled beat stays as it is until it is taken.
+
+    Raises:
+        SimulationError: in `step`, at the first cycle that breaks the rule.
+    """
+
+    def __init__(self, pins: Pins) -> None:
+        self.pins = pins
+        self.beats: list[Beat] = []
+        self.cycles: list[int] = []
+        self._stalled: Beat | None = None
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.beats.clear()
+        self.cycles.clear()
+        self._stalled = None
+
+    def step(self, cycle: int) -> None:
+        """One clock edge."""
+        self.observe(cycle, bool(self.pins.valid.get()), bool(self.pins.ready.get()))
+
+    def observe(self, cycle: int, valid: bool, ready: bool) -> None:
+        """Check and record the cycle that ends with this edge."""
+        if not valid:
+            if self._stalled is not None:
+                raise self._broken(cycle, f"the stalled beat {self._stalled} vanished")
+            return
+        beat = self.pins.beat()
+        if self._stalled is not None and beat != self._stalled:
+            raise self._broken(cycle, f"the stalled beat {self._stalled} became {beat}")
+        if ready:
+            self.beats.append(beat)
+            self.cycles.append(cycle)
+        self._stalled = None if ready else beat
+
+    def _broken(self, cycle: int, problem: str) -> SimulationError:
+        return SimulationError(f"stream {self.pins.name}, cycle {cycle}", problem,
+                               "valid and payload hold until ready")
+
+    @property
+    def words(self) -> list[int]:
+        """The first payload field of every beat."""
+        return [beat[0] for beat in self.beats]
+
+    def sequences(self) -> list[list[int]]:
+        """Words cut behind every beat whose final payload field (`last`) is set; the unfinished rest comes last."""
+        found: list[list[int]] = [[]]
+        for beat in self.beats:
+            found[-1].append(beat[0])
+            if beat[-1]:
+                found.append([])
+        return found if found[-1] else found[:-1]
+
+    def __str__(self) -> str:
+        state = f"stalls {self._stalled}" if self._stalled is not None else "no beat waits"
+        return f"stream {self.pins.name}: {len(self.beats)} beats, {state}"
+
+
+class Sink(Monitor):
+    """Reads a master port with random back-pressure, and checks it as `Monitor` does.
+
+    Attributes:
+        stall: probability that a cycle is not ready; 1.0 blocks. May be changed at any time.
+        patient: become ready only after `valid` was seen, which deadlocks a `valid` that waits for `ready`.
+    """
+
+    def __init__(self, pins: Pins, rng: random.Random, stall: float = 0.0, patient: bool = False) -> None:
+        super().__init__(pins)
+        self.stall, self.patient = stall, patient
+        self._rng, self._ready = rng, False
+        pins.ready.set(0)
+
+    def step(self, cycle: int) -> None:
+        """One clock edge."""
+        valid = bool(self.pins.valid.get())
+        self.observe(cycle, valid, self._ready)
+        ready = not (self.stall and self._rng.random() < self.stall)
+        if self.patient:
+            ready = ready and self._stalled is not None
+        if ready != self._ready:
+            self._ready = ready
+            self.pins.ready.set(int(ready))
+
+
+Port = Source | Monitor
+
+
+@dataclass
+class Harness:
+    """The device under test with its clock, reset and ports.
+
+    Attributes:
+        dut: cocotb's handle of the toplevel, with ports `clk` and `rst`.
+        seed: of every random choice; each port has its own generator.
+        cycle: rising edges so far.
+    """
+
+    dut: Any
+    seed: int = field(default_factory=seed)
+    cycle: int = 0
+    ports: list[Port] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self._shared: dict[str, int] = {}
+        self._edge = self.dut.clk.rising_edge
+
+    def pins(self, prefix: str, fields: Sequence[str] = STREAM, index: int = 0, count: int = 1) -> Pins:
+        """Pins `<prefix>_valid`, `<prefix>_ready` and `<prefix>_<field>`; element `index` of `count` if packed."""
+        def pin(name: str) -> Pin:
+            return Pin(getattr(self.dut, f"{prefix}_{name}"), index, count, self._shared)
+        name = prefix if count == 1 else f"{prefix}[{index}]"
+        return Pins(name, pin("valid"), pin("ready"), tuple(pin(f) for f in fields))
+
+    def source(self, prefix: str = "s", idle: float = 0.0, fields: Sequence[str] = STREAM,
+               index: int = 0, count: int = 1) -> Source:
+        """A source on a slave port."""
+        pins = self.pins(prefix, fields, index, count)
+        port = Source(pins, random.Random(f"{self.seed} {pins.name}"), idle)
+        self.ports.append(port)
+        return port
+
+    def sink(self, prefix: str = "m", stall: float = 0.0, patient: bool = False, fields: Sequence[str] = STREAM,
+             index: int = 0, count: int = 1) -> Sink:
+        """A checking sink on a master port."""
+        pins = self.pins(prefix, fields, index, count)
+        port = Sink(pins, random.Random(f"{self.seed} {pins.name}"), stall, patient)
+        self.ports.append(port)
+        return port
+
+    def monitor(self, prefix: str, fields: Sequence[str] = STREAM) -> Monitor:
+        """A passive check of a port that somebody else drives."""
+        port = Monitor(self.pins(prefix, fields))
+        self.ports.append(port)
+        return port
+
+    async def start(self) -> None:
+        """Start the clock and reset."""
+        Clock(self.dut.clk, 10, "ns").start()
+        await self.reset()
+
+    async def reset(self, cycles: int = 2) -> None:
+        """Hold `rst` for some cycles; every port forgets its beats."""
+        self.dut.rst.value = 1
+        for port in self.ports:
+            port.reset()
+        for _ in range(cycles):
+            await self._edge
+            self.cycle += 1
+        self.dut.rst.value = 0
+        for port in self.ports:
+            port.reset()
+
+    async def step(self, cycles: int = 1) -> None:
+        """Run some cycles."""
+        for _ in range(cycles):
+            await self._edge
+            self.cycle += 1
+            for port in self.ports:
+                port.step(self.cycle)
+
+    async def until(self, done: Callable[[], bool], limit: int) -> None:
+        """Run until `done()`.
+
+        Raises:
+            SimulationError: it is still false after `limit` cycles; the text shows where every port stands.
+        """
+        for _ in range(limit):
+            if done():
+                return
+            await self.step()
+        if not done():
+            state = "\n".join(f"    {port}" for port in self.ports)
+            raise SimulationError(f"cycle {self.cycle}", f"no end after {limit} cycles, seed {self.seed}\n{state}",
+                                  hint="run again with GATEWRIGHT_WAVES=1 and this seed")
+
+    async def finish(self, counts: dict[Sink, int], limit: int, settle: int = 20) -> None:
+        """Run until every sink has its number of beats, then on, to see that nothing else comes.
+
+        Raises:
+            SimulationError: the beats do not come within `limit` cycles, or there are too many.
+            AssertionError: a source still holds beats.
+        """
+        await self.until(lambda: all(len(sink.beats) >= n for sink, n in counts.items()), limit)
+        for sink in counts:
+            sink.stall, sink.patient = 0.0, False
+        await self.step(settle)
+        for sink, n in counts.items():
+            if len(sink.beats) != n:
+                raise SimulationError(f"stream {sink.pins.name}", f"{len(sink.beats)} beats", f"{n} beats")
+        for port in self.ports:
+            if isinstance(port, Source):
+                assert port.empty, str(port)

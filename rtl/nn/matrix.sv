@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+`include "gatewright.svh"
+`default_nettype none
+
+/// Folded matrix unit: `acc[t][p] = sum over In/Simd beats of sum_s x[t][s] * w[p][s]`, one beat per cycle.
+///
+/// With `Pair`, outputs 2q (low) and 2q+1 (high) share one multiplier of `Port` bits: the operand `high * 2**Field + low` is
+/// pure wiring because the store already holds `high - (low < 0)`. Up to `Chain` packed products are summed before
+/// the fields are separated; `Chain` is the largest number for which every low sum is still unique modulo 2**Field.
+/// Beats move only when input and weights are both there, so a stall of either is harmless.
+module matrix #(
+    /// Inputs per output; a multiple of Simd.
+    parameter int unsigned In          = 16,
+    /// Inputs multiplied per cycle.
+    parameter int unsigned Simd        = 4,
+    /// Outputs computed per cycle.
+    parameter int unsigned Pe          = 2,
+    /// Tokens that share the weights of a cycle.
+    parameter int unsigned Tokens      = 1,
+    /// Bits of an input, 1 to 17 with Pair.
+    parameter int unsigned InWidth     = 8,
+    /// Inputs are two's complement.
+    parameter bit          InSigned    = 1'b1,
+    /// Bits of a weight, two's complement.
+    parameter int unsigned WeightWidth = 8,
+    /// Two outputs share a multiplier; needs an even Pe.
+    parameter bit          Pair        = 1'b0,
+    /// Bits of the multiplier's wide port.
+    parameter int unsigned Port        = 27,
+    /// Bits of the accumulator, wide enough for any sum of In products.
+    parameter int unsigned AccWidth    = 20,
+    /// Bits of the side band that travels with a result.
+    parameter int unsigned UserWidth   = 1
+) (
+    input  wire logic clk,
+    input  wire logic rst,  ///< synchronous, active high
+    input  wire logic [Tokens*Simd*InWidth-1:0] s_data,  ///< element t * Simd + s
+    input  wire logic [UserWidth-1:0] s_user,  ///< sampled on the final beat of a result
+    input  wire logic s_valid,
+    output      logic s_ready,
+    /// Element p * Simd + s; with Pair, element q * Simd + s is {high - (low < 0), low}.
+    input  wire logic [(Pair ? Pe/2*Simd*(2*WeightWidth+1) : Pe*Simd*WeightWidth)-1:0] w_data,
+    input  wire logic w_valid,
+    output      logic w_ready,
+    output      logic [Tokens*Pe*AccWidth-1:0] m_data,  ///< element t * Pe + p
+    output      logic [UserWidth-1:0] m_user,
+    output      logic m_valid,
+    input  wire logic m_ready
+);
+  localparam int unsigned Beats = In / Simd;
+  localparam int unsigned BeatBits = Beats > 1 ? $clog2(Beats) : 1;
+  localparam int unsigned Units = Pair ? Pe / 2 : Pe;
+  localparam int unsigned StoredWidth = Pair ? 2 * WeightWidth + 1 : WeightWidth;
+  localparam int unsigned OperandWidth = Pair ? Port : WeightWidth;
+  localparam int unsigned XWidth = InWidth + (InSigned ? 0 : 1);
+  localparam int unsigned ProductWidth = OperandWidth + XWidth;
+  // Field separation, see the header. Products lie in [Lo, Hi].
+  localparam int unsigned Field = Pair ? Port - WeightWidth - 1 : 1;
+  localparam longint XLo = InSigned ? -(64'sd1 << (InWidth - 1)) : 64'sd0;
+  localparam longint XHi = (64'sd1 << (InWidth - (InSigned ? 1 : 0))) - 64'sd1;
+  localparam longint WLo = -(64'sd1 << (WeightWidth - 1));
+  localparam longint WHi = (64'sd1 << (WeightWidth - 1)) - 64'sd1;
+  localparam longint Lo = XHi * WLo < XLo * WHi ? XHi * WLo : XLo * WHi;
+  localparam longint Hi = XLo * WLo > XHi * WHi ? XLo * WLo : XHi * WHi;
+  localparam longint Fit = Pair ? ((64'sd1 << Field) - 64'sd1) / (Hi - Lo) : 64'(Simd);
+  localparam int unsigned Chain = Fit > 64'(Simd) ? Simd : unsigned'(int'(Fit));
+  localparam int unsigned Links = (Simd + Chain - 1) / Chain;
+  localparam int unsigned SumWidth = ProductWidth + $clog2(Chain + 1);
+  // True when the sign bit of a field is the sign of its sum; else the sum is compared with its maximum.
+  localparam bit SignBit = 64'(Chain) * Hi < (64'sd1 << (Field - 1)) && 64'(Chain) * Lo >= -(64'sd1 << (Field - 1));
+  localparam logic [Field-1:0] FieldMax = Field'(64'(Chain) * Hi);
+
+  `CHECK_PARAMETER(simd_divides, In % Simd == 0, "Simd must divide In")
+  `CHECK_PARAMETER(pair_even, !Pair || Pe % 2 == 0, "Pair needs an even Pe")
+  `CHECK_PARAMETER(pair_fits, Fit >= 1, "one product must fit the field of a pair")
+
+  logic signed [ProductWidth-1:0] product_q[Tokens*Units*Simd], product_d[Tokens*Units*Simd];
+  logic signed [SumWidth-1:0] sum_q[Tokens*Units*Links], sum_d[Tokens*Units*Links];
+  logic signed [AccWidth-1:0] acc_q[Tokens*Pe], acc_d[Tokens*Pe];
+  logic [BeatBits-1:0] beat_q;
+  logic product_valid_q, product_first_q, product_final_q;
+  logic sum_valid_q, sum_first_q, sum_final_q, valid_q;
+  logic [UserWidth-1:0] product_user_q, sum_user_q, user_q;
+
+  wire logic enable = m_ready || !valid_q;
+  wire logic take = s_valid && w_valid && enable;
+  wire logic final_beat = beat_q == BeatBits'(Beats - 1);
+  assign s_ready = w_valid && enable;
+  assign w_ready = s_valid && enable;
+  assign m_valid = valid_q;
+  assign m_user  = user_q;
+
+  logic signed [OperandWidth-1:0] operand[Units*Simd];
+  if (Pair) begin : gen_packed
+    always_comb begin
+      for (int unsigned i = 0; i < Units * Simd; i++) begin
+        logic [StoredWidth-1:0] stored;
+        stored = w_data[i*StoredWidth+:StoredWidth];
+        operand[i] = signed'({
+          stored[StoredWidth-1:WeightWidth],
+          {(Field - WeightWidth) {stored[WeightWidth-1]}},
+          stored[WeightWidth-1:0]
+        });
+      end
+    end
+  end else begin : gen_direct
+    always_comb begin
+      for (int unsigned i = 0; i < Units * Simd; i++) begin
+        operand[i] = signed'(w_data[i*StoredWidth+:StoredWidth]);
+      end
+    end
+  end
+
+  always_comb begin
+    for (int unsigned t = 0; t < Tokens; t++) begin
+      for (int unsigned s = 0; s < Simd; s++) begin
+        logic signed [XWidth-1:0] x;
+        x = InSigned ? XWidth'(signed'(s_data[(t*Simd+s)*InWidth+:InWidth]))
+                     : XWidth'(s_data[(t*Simd+s)*InWidth+:InWidth]);
+        for (int unsigned u = 0; u < Units; u++) begin
+          product_d[(t*Units+u)*Simd+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s]);
+        end
+      end
+    end
+  end
+
+  always_comb begin
+    for (int unsigned i = 0; i < Tokens * Units; i++) begin
+      for (int unsigned l = 0; l < Links; l++) begin
+        sum_d[i*Links+l] = '0;
+        for (int unsigned c = 0; c < Chain; c++) begin
+          if (l * Chain + c < Simd) begin
+            sum_d[i*Links+l] = sum_d[i*Links+l] + SumWidth'(product_q[i*Simd+l*Chain+c]);
+          end
+        end
+      end
+    end
+  end
+
+  if (Pair) begin : gen_pair
+    always_comb begin
+      for (int unsigned t = 0; t < Tokens; t++) begin
+        for (int unsigned u = 0; u < Units; u++) begin
+          logic signed [AccWidth-1:0] low, high;
+          low  = sum_first_q ? '0 : acc_q[t*Pe+2*u];
+          high = sum_first_q ? '0 : acc_q[t*Pe+2*u+1];
+          for (int unsigned l = 0; l < Links; l++) begin
+            logic [Field-1:0] field;
+            logic negative;
+            field = sum_q[(t*Units+u)*Links+l][Field-1:0];
+            negative = SignBit ? field[Field-1] : field > FieldMax;
+            low = low + AccWidth'(signed'({negative, field}));
+            high = high + AccWidth'(signed'(sum_q[(t*Units+u)*Links+l][SumWidth-1:Field])) + AccWidth'(negative);
+          end
+          acc_d[t*Pe+2*u]   = low;
+          acc_d[t*Pe+2*u+1] = high;
+        end
+      end
+    end
+  end else begin : gen_single
+    always_comb begin
+      for (int unsigned i = 0; i < Tokens * Pe; i++) begin
+        acc_d[i] = (sum_first_q ? '0 : acc_q[i]) + AccWidth'(sum_q[i]);
+      end
+    end
+  end
+
+  for (genvar i = 0; i < Tokens * Pe; i++) begin : gen_out
+    assign m_data[i*AccWidth+:AccWidth] = acc_q[i];
+  end
+
+  always_ff @(posedge clk) begin
+    if (take) beat_q <= final_beat ? '0 : beat_q + 1'b1;
+    if (enable) begin
+      product_q <= product_d;
+      product_valid_q <= take;
+      product_first_q <= beat_q == '0;
+      product_final_q <= final_beat;
+      product_user_q <= s_user;
+      sum_q <= sum_d;
+      sum_valid_q <= product_valid_q;
+      sum_first_q <= product_first_q;
+      sum_final_q <= product_final_q;
+      sum_user_q <= product_user_q;
+      if (sum_valid_q) acc_q <= acc_d;
+      valid_q <= sum_valid_q && sum_final_q;
+      user_q <= sum_user_q;
+    end
+    if (rst) begin
+      beat_q <= '0;
+      product_valid_q <= 1'b0;
+      sum_valid_q <= 1'b0;
+      valid_q <= 1'b0;
+    end
+  end
+
+  `CHECK_STABLE(m_stable, m_valid, m_ready, {m_user, m_data})
+endmodule
+
+`default_nettype wire
