@@ -65,7 +65,9 @@ module matrix #(
   localparam longint Fit = Pair ? ((64'sd1 << Field) - 64'sd1) / (Hi - Lo) : 64'(Simd);
   localparam int unsigned Chain = Fit > 64'(Simd) ? Simd : unsigned'(int'(Fit));
   localparam int unsigned Links = (Simd + Chain - 1) / Chain;
-  localparam int unsigned SumWidth = ProductWidth + $clog2(Chain + 1);
+  localparam int unsigned Levels = $clog2(Chain);
+  localparam int unsigned SumWidth = ProductWidth + Levels;
+  localparam int unsigned Sums = Tokens * Units * Links;
   // True when the sign bit of a field is the sign of its sum; else the sum is compared with its maximum.
   localparam bit SignBit = 64'(Chain) * Hi < (64'sd1 << (Field - 1)) && 64'(Chain) * Lo >= -(64'sd1 << (Field - 1));
   localparam logic [Field-1:0] FieldMax = Field'(64'(Chain) * Hi);
@@ -74,13 +76,13 @@ module matrix #(
   `CHECK_PARAMETER(pair_even, !Pair || Pe % 2 == 0, "Pair needs an even Pe")
   `CHECK_PARAMETER(pair_fits, Fit >= 1, "one product must fit the field of a pair")
 
-  logic signed [ProductWidth-1:0] product_q[Tokens*Units*Simd], product_d[Tokens*Units*Simd];
-  logic signed [SumWidth-1:0] sum_q[Tokens*Units*Links], sum_d[Tokens*Units*Links];
   logic signed [AccWidth-1:0] acc_q[Tokens*Pe], acc_d[Tokens*Pe];
   logic [BeatBits-1:0] beat_q;
-  logic product_valid_q, product_first_q, product_final_q;
-  logic sum_valid_q, sum_first_q, sum_final_q, valid_q;
-  logic [UserWidth-1:0] product_user_q, sum_user_q, user_q;
+  // Beats under way: element 0 belongs to the products, element Levels to the sums.
+  logic [Levels:0] live_q, first_q, final_q;
+  logic [Levels:0][UserWidth-1:0] side_q;
+  logic valid_q;
+  logic [UserWidth-1:0] user_q;
 
   wire logic enable = m_ready || !valid_q;
   wire logic take = s_valid && w_valid && enable;
@@ -111,30 +113,39 @@ module matrix #(
     end
   end
 
-  always_comb begin
-    for (int unsigned t = 0; t < Tokens; t++) begin
-      for (int unsigned s = 0; s < Simd; s++) begin
-        logic signed [XWidth-1:0] x;
-        x = InSigned ? XWidth'(signed'(s_data[(t*Simd+s)*InWidth+:InWidth]))
-                     : XWidth'(s_data[(t*Simd+s)*InWidth+:InWidth]);
-        for (int unsigned u = 0; u < Units; u++) begin
-          product_d[(t*Units+u)*Simd+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s]);
+  // Level 0: products. Level l: sums of pairs of level l - 1, one register per adder.
+  for (genvar l = 0; l <= Levels; l++) begin : gen_level
+    localparam int unsigned Nodes = (Chain + (1 << l) - 1) >> l;
+    localparam int unsigned Width = ProductWidth + l;
+    logic signed [Width-1:0] node_q[Sums*Nodes], node_d[Sums*Nodes];
+    if (l == 0) begin : gen_products
+      always_comb begin
+        for (int unsigned t = 0; t < Tokens; t++) begin
+          for (int unsigned s = 0; s < Links * Chain; s++) begin
+            logic signed [XWidth-1:0] x;
+            x = s >= Simd ? '0
+                : InSigned ? XWidth'(signed'(s_data[(t*Simd+s%Simd)*InWidth+:InWidth]))
+                           : XWidth'(s_data[(t*Simd+s%Simd)*InWidth+:InWidth]);
+            for (int unsigned u = 0; u < Units; u++) begin
+              node_d[((t*Units+u)*Links)*Chain+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
+            end
+          end
         end
       end
-    end
-  end
-
-  always_comb begin
-    for (int unsigned i = 0; i < Tokens * Units; i++) begin
-      for (int unsigned l = 0; l < Links; l++) begin
-        sum_d[i*Links+l] = '0;
-        for (int unsigned c = 0; c < Chain; c++) begin
-          if (l * Chain + c < Simd) begin
-            sum_d[i*Links+l] = sum_d[i*Links+l] + SumWidth'(product_q[i*Simd+l*Chain+c]);
+    end else begin : gen_sums
+      localparam int unsigned Below = (Chain + (1 << (l - 1)) - 1) >> (l - 1);
+      always_comb begin
+        for (int unsigned i = 0; i < Sums; i++) begin
+          for (int unsigned n = 0; n < Nodes; n++) begin
+            node_d[i*Nodes+n] = Width'(gen_level[l-1].node_q[i*Below+2*n]);
+            if (2 * n + 1 < Below) begin
+              node_d[i*Nodes+n] = node_d[i*Nodes+n] + Width'(gen_level[l-1].node_q[i*Below+(2*n+1)%Below]);
+            end
           end
         end
       end
     end
+    always_ff @(posedge clk) if (enable) node_q <= node_d;
   end
 
   if (Pair) begin : gen_pair
@@ -142,15 +153,15 @@ module matrix #(
       for (int unsigned t = 0; t < Tokens; t++) begin
         for (int unsigned u = 0; u < Units; u++) begin
           logic signed [AccWidth-1:0] low, high;
-          low  = sum_first_q ? '0 : acc_q[t*Pe+2*u];
-          high = sum_first_q ? '0 : acc_q[t*Pe+2*u+1];
+          low  = first_q[Levels] ? '0 : acc_q[t*Pe+2*u];
+          high = first_q[Levels] ? '0 : acc_q[t*Pe+2*u+1];
           for (int unsigned l = 0; l < Links; l++) begin
             logic [Field-1:0] field;
             logic negative;
-            field = sum_q[(t*Units+u)*Links+l][Field-1:0];
+            field = gen_level[Levels].node_q[(t*Units+u)*Links+l][Field-1:0];
             negative = SignBit ? field[Field-1] : field > FieldMax;
             low = low + AccWidth'(signed'({negative, field}));
-            high = high + AccWidth'(signed'(sum_q[(t*Units+u)*Links+l][SumWidth-1:Field])) + AccWidth'(negative);
+            high = high + AccWidth'(signed'(gen_level[Levels].node_q[(t*Units+u)*Links+l][SumWidth-1:Field])) + AccWidth'(negative);
           end
           acc_d[t*Pe+2*u]   = low;
           acc_d[t*Pe+2*u+1] = high;
@@ -160,7 +171,7 @@ module matrix #(
   end else begin : gen_single
     always_comb begin
       for (int unsigned i = 0; i < Tokens * Pe; i++) begin
-        acc_d[i] = (sum_first_q ? '0 : acc_q[i]) + AccWidth'(sum_q[i]);
+        acc_d[i] = (first_q[Levels] ? '0 : acc_q[i]) + AccWidth'(gen_level[Levels].node_q[i]);
       end
     end
   end
@@ -172,24 +183,17 @@ module matrix #(
   always_ff @(posedge clk) begin
     if (take) beat_q <= final_beat ? '0 : beat_q + 1'b1;
     if (enable) begin
-      product_q <= product_d;
-      product_valid_q <= take;
-      product_first_q <= beat_q == '0;
-      product_final_q <= final_beat;
-      product_user_q <= s_user;
-      sum_q <= sum_d;
-      sum_valid_q <= product_valid_q;
-      sum_first_q <= product_first_q;
-      sum_final_q <= product_final_q;
-      sum_user_q <= product_user_q;
-      if (sum_valid_q) acc_q <= acc_d;
-      valid_q <= sum_valid_q && sum_final_q;
-      user_q <= sum_user_q;
+      live_q <= (Levels + 1)'({live_q, take});
+      first_q <= (Levels + 1)'({first_q, beat_q == '0});
+      final_q <= (Levels + 1)'({final_q, final_beat});
+      side_q <= ((Levels + 1) * UserWidth)'({side_q, s_user});
+      if (live_q[Levels]) acc_q <= acc_d;
+      valid_q <= live_q[Levels] && final_q[Levels];
+      user_q <= side_q[Levels];
     end
     if (rst) begin
       beat_q <= '0;
-      product_valid_q <= 1'b0;
-      sum_valid_q <= 1'b0;
+      live_q <= '0;
       valid_q <= 1'b0;
     end
   end

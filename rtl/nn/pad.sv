@@ -23,8 +23,8 @@ module pad #(
     parameter int unsigned Bottom    = 0,
     /// Tokens added after each row.
     parameter int unsigned Right     = 1,
-    /// 1: the added tokens continue the image periodically; 0: they are `PadValue`.
-    parameter int unsigned Circular  = 0,
+    /// The added tokens continue the image periodically; else they are `PadValue`.
+    parameter bit          Circular  = 1'b0,
     /// Every added channel when not circular, DataWidth bits.
     parameter int unsigned PadValue  = 0,
     /// Most tokens of a sequence (circular and Width = 0 only).
@@ -50,7 +50,7 @@ module pad #(
     assign m_last  = s_last;
     assign s_ready = m_ready;
     wire logic unused_clock = &{clk, rst};
-  end else if (Circular != 0) begin : gen_circular
+  end else if (Circular) begin : gen_circular
     pad_circular #(
         .BeatWidth(Lanes * DataWidth), .Chunks(Chunks), .Height(Height), .Width(Width), .Top(Top),
         .Left(Left), .Bottom(Bottom), .Right(Right), .MaxTokens(MaxTokens)

@@ -35,8 +35,8 @@ module patches #(
     parameter int unsigned Bottom    = 0,
     /// Tokens added after each row.
     parameter int unsigned Right     = 0,
-    /// 1: the added tokens continue the image periodically; 0: they are `PadValue`.
-    parameter int unsigned Circular  = 0,
+    /// The added tokens continue the image periodically; else they are `PadValue`.
+    parameter bit          Circular  = 1'b0,
     /// Every added channel when not circular, DataWidth bits.
     parameter int unsigned PadValue  = 0,
     /// Most tokens of a sequence (circular and Width = 0 only).

@@ -23,7 +23,8 @@ FINER = 5
 """Binary points that the least-squares choice tries beyond the one that never saturates."""
 
 RELU = "aten.relu.default"
-FAKE_QUANTIZE = "aten.fake_quantize_per_tensor_affine.default"
+FAKE_QUANTIZE = ("aten.fake_quantize_per_tensor_affine.default",
+                 "aten.fake_quantize_per_tensor_affine.tensor_qparams")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +129,9 @@ def fake_quantized(step: Step) -> Fixed:
         UnsupportedError: the scale is no power of two, or the range is not that of a fixed-point format.
     """
     low, high = step.args["quant_min"], step.args["quant_max"]
-    scale, zero = step.args["scale"], step.args["zero_point"]
+    scale, zero = (float(np.asarray(step.args[a]).reshape(-1)[0]) for a in ("scale", "zero_point"))
     if zero != 0:
-        raise UnsupportedError(step.place, f"zero_point = {zero}", "zero_point = 0")
+        raise UnsupportedError(step.place, f"zero_point = {zero:.0f}", "zero_point = 0")
     mantissa, exponent = np.frexp(scale)
     if mantissa != 0.5:
         raise UnsupportedError(step.place, f"scale = {scale}", "a power of two",
@@ -175,8 +176,9 @@ def wanted(program: Program, stats: Mapping[str, Stats], config: QuantConfig,
             continue
         own = choose(stats[name], bits[name], config.at(step.path if step else "input").method)
         found[name] = Wanted(own)
-        if step is not None and step.target == FAKE_QUANTIZE:
+        if step is not None and step.target in FAKE_QUANTIZE:
             found[name] = Wanted(fake_quantized(step))
+            continue
         after = readers[name]
         if len(after) != 1 or name == program.output or after[0].name not in found:
             continue
@@ -184,7 +186,7 @@ def wanted(program: Program, stats: Mapping[str, Stats], config: QuantConfig,
         goal = found[reader.name]
         if step is not None and step.target == RELU and goal.fixed.signed:
             continue
-        if reader.target == FAKE_QUANTIZE:
+        if reader.target in FAKE_QUANTIZE:
             found[name] = Wanted(goal.fixed, goal.relu, goal.fixed)
         elif reader.target == RELU and not goal.fixed.signed:
             found[name] = Wanted(goal.fixed, True, goal.rounded)

@@ -141,7 +141,7 @@ FLOWS: Mapping[tuple[str, str], Flow] = {
     ("xcup", "packed"): Flow(packed, XILINX, (TECHMAP,)),
     ("xcup", "stock"): Flow(_xilinx("xcup"), XILINX),
     ("xc7", "stock"): Flow(_xilinx("xc7"), XILINX),
-    ("ecp5", "stock"): Flow(lambda top: f"synth_ecp5 -noabc9 -top {top}", ECP5),
+    ("ecp5", "stock"): Flow(lambda top: f"synth_ecp5 -top {top}", ECP5),
     ("gowin", "stock"): Flow(lambda top: f"synth_gowin -family gw2a -noiopads -top {top}", GOWIN),
 }
 """By (family, flow). The stock flow is Yosys' own; `packed` is for what a vendor tool would reach."""

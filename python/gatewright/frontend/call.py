@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One traced ATen call as an operator's `from_torch` sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from gatewright.errors import UnsupportedError
+from gatewright.fixed import Fixed, Floats, Ints
+from gatewright.frontend import layout, weights
+from gatewright.frontend.config import QuantConfig
+from gatewright.frontend.layout import Axis, LayoutError, View
+from gatewright.frontend.program import Ref, Step
+from gatewright.graph import Op, TensorType
+
+
+@dataclass(frozen=True)
+class Pad:
+    """Padding that a convolution is to absorb.
+
+    Attributes:
+        amounts: (before, after) of every torch dimension.
+        circular: wrap around instead of filling with zeros.
+    """
+
+    amounts: tuple[tuple[int, int], ...]
+    circular: bool
+
+
+@dataclass(frozen=True)
+class Value:
+    """A torch value: the stream that carries it and how it lies there."""
+
+    stream: str
+    type: TensorType
+    view: View
+    pad: Pad | None = None
+
+
+class Emit(Protocol):
+    """Appends a node for the current call and returns its stream and type; equal nodes are shared."""
+
+    def __call__(self, op: Op, *inputs: Value) -> tuple[str, TensorType]: ...
+
+
+class TorchCall:
+    """Arguments, formats and layout of one call.
+
+    An operator that works element by element need not say anything about layout. Others call one of
+    `features`, `image`, `sequence`, `reduce` or `concat`, which arrange the input and lay out the result.
+
+    Attributes:
+        step: the traced call.
+        values: its activations in argument order.
+        view: lays out the result, given its type; set by the arranging methods.
+        constants: real weights by operator attribute, kept for the error bound.
+        took_output: whether `output` was read.
+    """
+
+    def __init__(self, step: Step, values: Sequence[Value], output: Fixed, config: QuantConfig,
+                 emit: Emit) -> None:
+        self.step = step
+        self.values = list(values)
+        self.config = config
+        self.constants: dict[str, Floats] = {}
+        self.took_output = False
+        self.view: Callable[[TensorType], View] = self._elementwise
+        self._output, self._emit = output, emit
+        self._took_padding = False
+
+    @property
+    def target(self) -> str:
+        """ATen overload."""
+        return self.step.target
+
+    def arg(self, name: str) -> Any:
+        """An argument by its schema name: a plain value, or a constant tensor as an array; never an activation."""
+        value = self.step.args[name]
+        if isinstance(value, Ref):
+            self.refuse(name, "computed at run time", "a constant")
+        return value
+
+    def input(self, index: int = 0) -> TensorType:
+        """Type of an activation, as arranged so far."""
+        return self.values[index].type
+
+    @property
+    def shape(self) -> layout.Shape:
+        """Torch shape of the result."""
+        assert self.step.shape is not None
+        return self.step.shape
+
+    @property
+    def output(self) -> Fixed:
+        """Format that calibration chose for the result."""
+        self.took_output = True
+        return self._output
+
+    def refuse(self, attribute: str, value: object, supported: str, hint: str = "") -> NoReturn:
+        """Raise the error that names the module path, the attribute, its value and what is supported."""
+        raise UnsupportedError(self.step.place, f"{attribute} = {value}", supported, hint)
+
+    def activations(self, count: int, attribute: str, supported: str) -> None:
+        """Refuse unless exactly `count` arguments are activations."""
+        if len(self.values) != count:
+            self.refuse(attribute, f"{len(self.values)} run-time tensors", supported)
+
+    # Layout
+
+    def features(self) -> Ints:
+        """Arrange the last torch dimension as the channels.
+
+        Returns:
+            for each channel of the stream its index in that dimension.
+        """
+        dim = self.values[0].view.dims[-1]
+        self._arrange(dim, "the last dimension")
+        value = self.values[0]
+        found = layout.order(value.view.dims[-1], value.view.channels)
+        assert found is not None
+
+        def result(kind: TensorType) -> View:
+            view = value.view
+            out = layout.axes(("c", kind.channels))
+            return View((*view.dims[:-1], out), view.tokens, out)
+
+        self.view = result
+        return found
+
+    def image(self) -> tuple[int, int]:
+        """Arrange [N, C, H, W] as pixels in raster order; the result is an image too. Returns (height, width)."""
+        view = self._spatial(4, "an image [N, C, H, W]")
+        self.view = lambda kind: layout.image(kind.channels, *self._sizes(2))
+        height, width = view.shape[2:]
+        if height is None or width is None:
+            self.refuse("input", "a run-time height or width", "images of a fixed size")
+        return height, width
+
+    def sequence(self) -> None:
+        """Arrange [N, C, L] as a sequence of steps; so is the result."""
+        self._spatial(3, "a sequence [N, C, L]")
+        self.view = lambda kind: layout.sequence(kind.channels, self.shape[2], channels_first=True)
+
+    def reduce(self, dims: Sequence[int]) -> None:
+        """Say that the operator makes one token of all tokens, by reducing these torch dimensions."""
+        rank = len(self.values[0].view.dims)
+        gone = {d % rank for d in dims}
+        kept = [a for i, d in enumerate(self.values[0].view.dims) if i not in gone for a in d]
+        self._arrange(tuple(kept), "what is not reduced")
+        view = self.values[0].view
+        if tuple(kept) != view.channels:
+            self.refuse("input", "permuted channels", "channels in the order of the stream")
+        keep = len(self.shape) == rank
+        groups = [() if i in gone else d for i, d in enumerate(view.dims) if keep or i not in gone]
+        self.view = lambda kind: View(tuple(groups), (), view.channels)
+
+    def concat(self, dim: int, op: Op) -> None:
+        """Join all inputs along the channels, two at a time, in one format; two are left for `op` itself."""
+        rank = len(self.values[0].view.dims)
+        formats = {v.type.fixed for v in self.values}
+        for k, value in enumerate(self.values):
+            if value.view.dims[dim % rank] != value.view.channels:
+                self.refuse("dim", dim, "the channel dimension", "flatten or permute after the concatenation")
+            if layout.normal(_without(value.view, dim % rank)) != layout.normal(
+                    _without(self.values[0].view, dim % rank)):
+                self.refuse("tensors", "different layouts", "inputs that were made alike")
+            if len(formats) > 1:
+                self.values[k] = self._requantized(value, self.output)
+        while len(self.values) > 2:
+            first, second, *rest = self.values
+            stream, kind = self._emit(op, first, second)
+            self.values = [Value(stream, kind, _joined(first.view, dim % rank, kind.channels)), *rest]
+        view = self.values[0].view
+        self.view = lambda kind: _joined(view, dim % rank, kind.channels)
+
+    def per_channel(self, attribute: str, array: Any) -> Floats:
+        """A constant that broadcasts against the input, as one value per channel of the stream."""
+        view = self.values[0].view
+        shape = [s or 1 for s in view.shape]
+        try:
+            full = np.broadcast_to(np.asarray(array, np.float64), shape)
+        except ValueError:
+            self.refuse(attribute, f"shape {list(np.shape(array))}", f"a shape that broadcasts to {shape}")
+        fixed = View(view.dims, view.tokens, view.channels)
+        rows = layout.to_stream(fixed, full)
+        if np.any(rows != rows[0]):
+            self.refuse(attribute, "a constant that differs between tokens", "one value per channel")
+        return np.array(rows[0])
+
+    @property
+    def padding(self) -> Pad | None:
+        """Padding in front of this call, which the operator now absorbs."""
+        self._took_padding = True
+        return self.values[0].pad
+
+    # Weights
+
+    def weights(self, weight: Floats, bias: Floats | None, x: Fixed, output: Fixed) -> tuple[Ints, Ints, Ints, int]:
+        """Choose the formats of a matrix unit's constants.
+
+        Args:
+            weight: [out, ...] real weights, in the shape and order of the operator's `weight`.
+            bias: [out], or None.
+            x, output: formats of the input and the result.
+
+        Returns:
+            weight and bias integers, right shift per output channel, weight width.
+        """
+        real = np.zeros(len(weight)) if bias is None else bias
+        self.constants = {"weight": np.array(weight), "bias": np.array(real)}
+        return weights.matrix(weight, real, x, output, self.config, self.step.place)
+
+    # Internals
+
+    def finish(self, op: Op) -> Value:
+        """Emit `op` on the arranged inputs."""
+        if any(v.pad for v in self.values) and not self._took_padding:
+            self.refuse("input", "padded by aten.pad", "padding directly before a convolution")
+        stream, kind = self._emit(op, *self.values)
+        return Value(stream, kind, self.view(kind))
+
+    def _elementwise(self, kind: TensorType) -> View:
+        first = self.values[0].view
+        for other in self.values[1:]:
+            if layout.normal(other.view) != layout.normal(first):
+                self.refuse("input", f"layouts of {list(first.shape)} and {list(other.view.shape)} that differ",
+                            "tensors of one shape that were flattened and permuted alike")
+        return first
+
+    def _sizes(self, count: int) -> list[int]:
+        return [s if s is not None else -1 for s in self.shape[-count:]]
+
+    def _spatial(self, rank: int, kind: str) -> View:
+        view = self.values[0].view
+        if len(view.dims) != rank or view.dims[0]:
+            self.refuse("input", f"shape {list(view.shape)}", kind)
+        self._arrange(view.dims[1], "dimension 1")
+        view = self.values[0].view
+        spatial = tuple(a for d in view.dims[2:] for a in d)
+        if view.channels != view.dims[1] or view.tokens != spatial:
+            self.refuse("input", f"a permuted tensor of shape {list(view.shape)}", kind,
+                        "permute it back before this layer")
+        return view
+
+    def _arrange(self, channels: tuple[Axis, ...], what: str) -> None:
+        """Regroup the stream of input 0 so that `channels`, in any order, are its channels."""
+        value = self.values[0]
+        stream, count = value.view.stream, len(channels)
+        inner = stream[len(stream) - count:]
+        if set(inner) != set(channels):
+            self.refuse("input", f"{what} of shape {list(value.view.shape)} is not the channels",
+                        "[N, F], [N, C, H, W], [N, C, L] or [N, L, C]", "flatten or transpose before this layer")
+        if inner == value.view.channels:
+            return
+        wide = layout.size(inner)
+        view = View(value.view.dims, stream[:len(stream) - count], inner)
+        if wide is None or any(a.size is None for a in value.view.tokens):
+            self.refuse("input", "a run-time number of tokens flattened into channels", "a fixed number of tokens",
+                        "pool over the tokens first")
+        stream_name, kind = self._emit(Op.known["reshape"](channels=wide), value)
+        self.values[0] = Value(stream_name, kind, view, value.pad)
+
+    def _requantized(self, value: Value, to: Fixed) -> Value:
+        if value.type.fixed == to:
+            return value
+        op = Op.known["requantize"](shift=value.type.fixed.frac - to.frac, output=to)
+        stream, kind = self._emit(op, value)
+        return Value(stream, kind, value.view)
+
+
+def _without(view: View, dim: int) -> View:
+    """The view with its channels, dimension `dim`, replaced by one common axis."""
+    one = (Axis("c", 2),)
+    return View(tuple(one if i == dim else d for i, d in enumerate(view.dims)), view.tokens, one)
+
+
+def _joined(view: View, dim: int, channels: int) -> View:
+    out = layout.axes(("c", channels))
+    return View(tuple(out if i == dim else d for i, d in enumerate(view.dims)), view.tokens, out)
+
+
+__all__ = ["LayoutError", "Pad", "TorchCall", "Value"]

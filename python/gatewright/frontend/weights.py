@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Binary points of weights and biases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.errors import UnsupportedError
+from gatewright.fixed import MAX_WIDTH, Fixed, Floats, Ints, accumulator, enclosing, on_grid
+from gatewright.frontend.calibrate import choose_weight
+from gatewright.frontend.config import QuantConfig
+
+GUARD = 2
+"""Bits by which a bias should be finer than the result, where the width leaves room."""
+
+
+def matrix(weight: Floats, bias: Floats, x: Fixed, output: Fixed, config: QuantConfig,
+           place: str) -> tuple[Ints, Ints, Ints, int]:
+    """Integers of `y = W x + b`.
+
+    Weights that lie on a power-of-two grid within the width, each channel on its own or all together, are taken
+    exactly. The bias is rounded at the accumulator's binary point.
+
+    Returns:
+        weight and bias integers, right shift per output channel, narrowest signed width of the weights.
+
+    Raises:
+        UnsupportedError: a bias exceeds the accumulator.
+    """
+    outs = len(weight)
+    flat = weight.reshape(outs, -1)
+    sums = accumulator(x, Fixed(config.weight_bits, 0), flat.shape[1])
+    groups = list(flat) if config.per_channel else [flat]
+    biases = list(bias.reshape(-1, 1)) if config.per_channel else [bias]
+    chosen = [_frac(w, b, x, output, sums, config) for w, b in zip(groups, biases, strict=True)]
+    frac = np.array(_filled(chosen, x, output, config.weight_bits), np.int64)
+    frac = np.broadcast_to(frac, (outs,))
+    form = Fixed(config.weight_bits, 0)
+    integers = form.quantize(np.ldexp(flat, frac[:, None]))
+    offsets = np.floor(np.ldexp(bias, x.frac + frac) + 0.5)
+    if np.any(np.abs(offsets) >= 2.0 ** (MAX_WIDTH - 3)):
+        worst = float(np.max(np.abs(bias)))
+        raise UnsupportedError(place, f"bias = {worst:g}, beyond a {MAX_WIDTH}-bit accumulator",
+                               "biases of the order of the results", "rescale the layer")
+    width = enclosing(min(int(integers.min()), -1), int(integers.max()), 0).width
+    shift = x.frac + frac - output.frac
+    return integers.reshape(weight.shape), offsets.astype(np.int64), shift.astype(np.int64), width
+
+
+def _frac(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> int | None:
+    """Binary point of one group of weights; None when all are 0."""
+    if not weight.any():
+        return None
+    exact = on_grid(weight, config.weight_bits)
+    if exact is None:
+        frac = choose_weight(weight, config.weight_bits, config.method).frac
+        # Beyond this shift no weight could move the result: such precision would only widen the hardware.
+        return min(frac, sums.width + output.frac - x.frac)
+    frac, room = exact.frac, 0
+    while room < config.weight_bits and _fits(weight, frac + room + 1, config.weight_bits):
+        room += 1
+    if _whole(bias, x.frac + frac):
+        return frac
+    # The grid is coarser than the bias: a finer binary point keeps the weights exact and rounds the bias less.
+    return max(frac, min(frac + room, output.frac + GUARD - x.frac))
+
+
+def _filled(chosen: list[int | None], x: Fixed, output: Fixed, bits: int) -> list[int]:
+    """Channels without weights share the finest binary point of the others; alone, the bias decides."""
+    known = [c for c in chosen if c is not None]
+    spare = max(known) if known else output.frac - x.frac + bits
+    return [spare if c is None else c for c in chosen]
+
+
+def _fits(values: Floats, frac: int, bits: int) -> bool:
+    form, scaled = Fixed(bits, frac), np.ldexp(values, frac)
+    return bool(scaled.min() >= form.lo and scaled.max() <= form.hi)
+
+
+def _whole(values: Floats, frac: int) -> bool:
+    scaled = np.ldexp(values, frac)
+    return bool(np.all(scaled == np.rint(scaled)))
+
+
+def polynomial(square: Floats, slope: Floats, constant: Floats, x: Fixed, bits: int,
+               method: str) -> tuple[Ints, Ints, Ints, int]:
+    """Integers of `a x**2 + b x + c` and the binary point of `a`, which `b` and `c` follow (x.frac and 2 x.frac finer)."""
+    if square.any():
+        exact = on_grid(square, bits)
+        frac = exact.frac if exact is not None else choose_weight(square, bits, method).frac
+        while exact is not None and not (_whole(slope, frac + x.frac) and _whole(constant, frac + 2 * x.frac)) \
+                and _fits(square, frac + 1, bits):
+            frac += 1
+    elif slope.any():
+        frac = choose_weight(slope, bits, method).frac - x.frac
+    else:
+        frac = bits - 2 * x.frac
+    fracs = (frac, frac + x.frac, frac + 2 * x.frac)
+    a, b, c = (np.floor(np.ldexp(v, f) + 0.5) for v, f in zip((square, slope, constant), fracs, strict=True))
+    a = np.clip(a, Fixed(bits, 0).lo, Fixed(bits, 0).hi)
+    return a.astype(np.int64), b.astype(np.int64), c.astype(np.int64), frac
