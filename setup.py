@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package list, which pyproject.toml alone cannot say: what is found below python/, and four mapped rooms."""
+"""The package list, which pyproject.toml cannot say: what is found below python/, and four mapped rooms."""
 
 from setuptools import find_packages, setup
 

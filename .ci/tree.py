@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lay the package out as it is installed, by links: mypy and import-linter walk folders, not package-dir maps."""
+"""Lay the package out as it is installed, by links: mypy and import-linter walk folders only."""
 
 import os
 import shutil

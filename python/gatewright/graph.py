@@ -143,12 +143,13 @@ class Stage:
 
     Attributes:
         need: [out tokens] index of the last input token that output token j waits for.
-        interval: cycles between the departures of two output tokens at full speed.
+        interval: cycles between the departures of two output tokens at full speed; [out tokens] when it differs from
+            token to token.
         latency: cycles from the arrival of the needed token to the departure of the output token.
     """
 
     need: Ints
-    interval: int
+    interval: int | Ints
     latency: int
 
 

@@ -12,7 +12,8 @@ from gatewright.synth.yosys import synthesize
 
 MAC = """
 module mac #(parameter int unsigned W = 8) (
-    input logic clk, first, input logic signed [W-1:0] a, input logic signed [7:0] b, output logic signed [31:0] y
+    input logic clk, first, input logic signed [W-1:0] a, input logic signed [7:0] b,
+    output logic signed [31:0] y
 );
   logic signed [W-1:0] a_q;
   logic signed [7:0] b_q;
@@ -86,7 +87,7 @@ def test_the_error_of_yosys_is_shown_and_nothing_is_cached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GATEWRIGHT_CACHE", str(tmp_path / "cache"))
-    broken = source(tmp_path, "module broken (input logic a, output logic y); assign y = a & undefined_name; endmodule")
+    broken = source(tmp_path, "module broken (input a, output y); assign y = a & undefined_name; endmodule")
     with pytest.raises(ToolError, match="undefined_name"):
         synthesize("broken", {}, [broken], "gowin")
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
@@ -105,8 +106,8 @@ def test_a_second_run_is_read_from_the_cache(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_counting_rules() -> None:
-    cells = {"LUT6": 3, "INV": 1, "LUT6_2": 1, "FDRE": 5, "RAM64M8": 2, "RAM32M": 1, "SRLC32E": 1, "CARRY4": 2,
-             "RAMB18E2": 3, "URAM288": 1, "DSP48E2": 4, "MUXF7": 9}  # fmt: skip
+    cells = {"LUT6": 3, "INV": 1, "LUT6_2": 1, "FDRE": 5, "RAM64M8": 2, "RAM32M": 1, "SRLC32E": 1,
+             "CARRY4": 2, "RAMB18E2": 3, "URAM288": 1, "DSP48E2": 4, "MUXF7": 9}  # fmt: skip
     found, unknown = count(cells, flows.XILINX)
     assert found == Resources(5, 21, 5, 4, 1.5, 1, 2) and not unknown
     assert found.amounts()["lut"] == 26

@@ -13,9 +13,11 @@ from gatewright.errors import UnsupportedError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.frontend import layout, weights
 from gatewright.frontend.config import QuantConfig
-from gatewright.frontend.layout import Axis, LayoutError, View
+from gatewright.frontend.layout import Axis, View
 from gatewright.frontend.program import Ref, Step
 from gatewright.graph import Op, TensorType
+from gatewright.ops.requantize import Requantize
+from gatewright.ops.reshape import Reshape
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class TorchCall:
         self.constants: dict[str, Floats] = {}
         self.took_output = False
         self.view: Callable[[TensorType], View] = self._elementwise
-        self._output, self._emit = output, emit
+        self._output, self.emit = output, emit
         self._took_padding = False
 
     @property
@@ -172,7 +174,7 @@ class TorchCall:
                 self.values[k] = self._requantized(value, self.output)
         while len(self.values) > 2:
             first, second, *rest = self.values
-            stream, kind = self._emit(op, first, second)
+            stream, kind = self.emit(op, first, second)
             self.values = [Value(stream, kind, _joined(first.view, dim % rank, kind.channels)), *rest]
         view = self.values[0].view
         self.view = lambda kind: _joined(view, dim % rank, kind.channels)
@@ -220,7 +222,7 @@ class TorchCall:
         """Emit `op` on the arranged inputs."""
         if any(v.pad for v in self.values) and not self._took_padding:
             self.refuse("input", "padded by aten.pad", "padding directly before a convolution")
-        stream, kind = self._emit(op, *self.values)
+        stream, kind = self.emit(op, *self.values)
         return Value(stream, kind, self.view(kind))
 
     def _elementwise(self, kind: TensorType) -> View:
@@ -261,14 +263,13 @@ class TorchCall:
         if wide is None or any(a.size is None for a in value.view.tokens):
             self.refuse("input", "a run-time number of tokens flattened into channels", "a fixed number of tokens",
                         "pool over the tokens first")
-        stream_name, kind = self._emit(Op.known["reshape"](channels=wide), value)
+        stream_name, kind = self.emit(Reshape(wide), value)
         self.values[0] = Value(stream_name, kind, view, value.pad)
 
     def _requantized(self, value: Value, to: Fixed) -> Value:
         if value.type.fixed == to:
             return value
-        op = Op.known["requantize"](shift=value.type.fixed.frac - to.frac, output=to)
-        stream, kind = self._emit(op, value)
+        stream, kind = self.emit(Requantize(value.type.fixed.frac - to.frac, to), value)
         return Value(stream, kind, value.view)
 
 
@@ -281,6 +282,3 @@ def _without(view: View, dim: int) -> View:
 def _joined(view: View, dim: int, channels: int) -> View:
     out = layout.axes(("c", channels))
     return View(tuple(out if i == dim else d for i, d in enumerate(view.dims)), view.tokens, out)
-
-
-__all__ = ["LayoutError", "Pad", "TorchCall", "Value"]

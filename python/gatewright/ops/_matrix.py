@@ -13,7 +13,7 @@ import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints, accumulator, enclosing, product_range, requantize
-from gatewright.graph import Cost, Folding
+from gatewright.graph import Cost, Folding, Stage
 
 DSP_PORT = 27
 """Wide multiplier port of a DSP48E2, where a pair of weights is packed."""
@@ -143,6 +143,33 @@ class Matrix:
         fits = field > self.weight_width and hi - lo < 1 << max(field, 0)
         worth = self.weight_width >= 4 and self.x.width >= 4 and self.x.width + (not self.x.signed) <= 18
         return folding.pe % 2 == 0 and fits and worth
+
+    def levels(self, folding: Folding) -> int:
+        """Registered levels of the adder tree, see `matrix.sv`."""
+        chain = folding.simd
+        if self.pairs(folding):
+            lo, hi = product_range(self.x, Fixed(self.weight_width, 0))
+            chain = min(chain, ((1 << (DSP_PORT - self.weight_width - 1)) - 1) // (hi - lo))
+        return (chain - 1).bit_length()
+
+    def stages(self, folding: Folding, need: Ints) -> list[Stage]:
+        """Timing when output token j needs the whole of input token need[j].
+
+        Product, adder tree, accumulator, two steps of rescaling, register slice; a replayed vector takes two
+        more cycles to turn round and then all its passes.
+        """
+        interval = self.interval(folding)
+        words, folds = self.ins // folding.simd, self.outs // folding.pe
+        latency = 3 + self.levels(folding) + (0 if self.plain else 2)
+        if folds > 1:
+            latency += 1 + words * folds + (self.groups - 1) * words * folds
+        if folding.tokens == 1:
+            return [Stage(need, interval, latency)]
+        count, group = len(need), folding.tokens
+        index = np.arange(count)
+        ends = np.minimum(index // group * group + group - 1, count - 1)
+        starts = np.where(index % group == 0, interval, 0)
+        return [Stage(need[ends], starts, latency), Stage(index, folds, folds)]
 
     def parameters(self, folding: Folding) -> dict[str, int]:
         """SystemVerilog parameters of `linear`."""

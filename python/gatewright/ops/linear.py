@@ -14,10 +14,6 @@ from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
 from gatewright.ops._matrix import Matrix
 
-MATRIX_LATENCY = 6
-"""Cycles from a beat entering `linear` to the result of its last product leaving it."""
-
-
 @dataclass(frozen=True, eq=False)
 class Linear(Op):
     """`y = requantize(W x + b)` for every token.
@@ -68,17 +64,10 @@ class Linear(Op):
         return self.matrix(inputs[0].fixed).cost(folding)
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
-        matrix = self.matrix(inputs[0].fixed)
-        index = np.arange(tokens)
-        return [matrix_stage(matrix, folding, index)]
+        return self.matrix(inputs[0].fixed).stages(folding, np.arange(tokens))
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         matrix = self.matrix(inputs[0].fixed)
         return Instance("linear", matrix.parameters(folding), (folding.simd,), folding.pe,
                         matrix.memory(folding))
 
-
-def matrix_stage(matrix: Matrix, folding: Folding, need: Ints) -> Stage:
-    """Timing of a matrix unit whose output token j needs input token need[j]."""
-    interval = matrix.interval(folding)
-    return Stage(need, interval, interval + MATRIX_LATENCY)

@@ -50,7 +50,7 @@ class BenchResult:
 
 def run_bench(toplevel: str, test_module: str | Path, parameters: Mapping[str, int | str] | None = None, *,
               sources: Iterable[Path] = (), environment: Mapping[str, str] | None = None,
-              waves: bool = False, seed: int | None = None, timeout: float = 300.0) -> BenchResult:
+              tests: str = "", waves: bool = False, seed: int | None = None, timeout: float = 300.0) -> BenchResult:
     """Simulate `toplevel` under the cocotb tests of `test_module`.
 
     Args:
@@ -59,6 +59,7 @@ def run_bench(toplevel: str, test_module: str | Path, parameters: Mapping[str, i
         parameters: of the toplevel; the tests read them with `streams.parameters()`.
         sources: SystemVerilog files outside the library, one module each, named as the file.
         environment: further variables for the tests, for example the path of a file with data.
+        tests: regular expression; only the tests whose names it finds are run.
         waves: record an FST file; GATEWRIGHT_WAVES=1 does the same.
         seed: of every random choice; default GATEWRIGHT_SEED (a number, or "random"), or 0.
         timeout: wall time in seconds of the simulation.
@@ -74,6 +75,8 @@ def run_bench(toplevel: str, test_module: str | Path, parameters: Mapping[str, i
     with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as name:
         scratch = Path(name)
         env = _environment(toplevel, module, folder, scratch, seed) | dict(environment or {})
+        if tests:
+            env["COCOTB_TEST_FILTER"] = rf"\.(?:{tests})(?:$|/)"
         env[PARAMETERS_VARIABLE] = json.dumps(dict(parameters or {}))
         print(f"bench {toplevel} {dict(parameters or {})}: seed {seed}", flush=True)
         started = time.monotonic()

@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from gatewright.errors import DataError, SimulationError
 from gatewright.fixed import Ints
-from gatewright.graph import TensorType
 from gatewright.lower.rtl import Port, RtlDesign
 from gatewright.sim import toolchain
-
-Words = npt.NDArray[np.uint32]
+from gatewright.sim.beats import Words, pack, unpack
+from gatewright.sim.executors import Run
 
 HARNESS = Path(__file__).with_name("harness.hpp")
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
@@ -66,41 +65,6 @@ class _Buffer:
     def view(self) -> _Beats:
         count, words = self.data.shape
         return _Beats(self.data.ctypes.data, self.last.ctypes.data, self.time.ctypes.data, count, 0, words)
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Result of a simulation.
-
-    Attributes:
-        outputs: per graph output, one [tokens, channels] array per sequence.
-        cycles: from the first input beat to the last output beat, both included.
-        finished: cycle, counted from the first input beat, at which each sequence left the first output.
-    """
-
-    outputs: tuple[list[Ints], ...]
-    cycles: int
-    finished: Ints
-
-
-def pack(sequence: Ints, lanes: int, kind: TensorType) -> Words:
-    """[tokens, channels] integers to [beats, words] of a stream with `lanes` channels per beat."""
-    width = kind.fixed.width
-    fields = np.asarray(sequence, np.int64).reshape(-1, lanes)
-    bits = ((fields[..., None] >> np.arange(width)) & 1).astype(np.uint8).reshape(len(fields), -1)
-    pad = -bits.shape[1] % 32
-    return np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little").view("<u4")
-
-
-def unpack(beats: Words, lanes: int, kind: TensorType) -> Ints:
-    """Inverse of `pack`."""
-    width = kind.fixed.width
-    bits = np.unpackbits(np.ascontiguousarray(beats).view(np.uint8), axis=1, bitorder="little")
-    fields = bits[:, : lanes * width].reshape(-1, width).astype(np.int64)
-    values = (fields << np.arange(width)).sum(axis=1)
-    if kind.fixed.signed:
-        values -= (values >> (width - 1)) << width
-    return values.reshape(-1, kind.channels)
 
 
 def runtime() -> Path:

@@ -28,9 +28,43 @@ Beat = tuple[int, ...]
 STREAM = ("data", "last")
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How the two sides of a bench behave.
+
+    Attributes:
+        idle: probability that a source offers nothing.
+        stall: probability that a sink is not ready.
+        patient: sinks become ready only after they saw `valid`.
+    """
+
+    idle: float = 0.0
+    stall: float = 0.0
+    patient: bool = False
+
+    def __repr__(self) -> str:
+        return f"idle{self.idle:g}_stall{self.stall:g}{'_patient' if self.patient else ''}"
+
+
+PACES = (Pace(), Pace(idle=0.5), Pace(stall=0.5), Pace(0.3, 0.3), Pace(idle=0.9), Pace(stall=0.9),
+         Pace(0.2, 0.2, patient=True))
+"""The grid that every bench runs: each side fast, slow and very slow."""
+
+
 def parameters() -> dict[str, int]:
     """Parameters of the toplevel under test, as `run_bench` was given them."""
     return dict(json.loads(os.environ.get(PARAMETERS_VARIABLE, "{}")))
+
+
+def random_words(rng: random.Random, width: int, count: int) -> list[int]:
+    """Random words of `width` bits; one in eight is all zeros or all ones."""
+    top = (1 << width) - 1
+    return [rng.choice((0, top)) if rng.random() < 0.125 else rng.getrandbits(width) for _ in range(count)]
+
+
+def random_sequences(rng: random.Random, width: int, lengths: Iterable[int] = (1, 2, 3, 1, 1, 17, 40)) -> list[list[int]]:
+    """Sequences of random words, among them several of the shortest length."""
+    return [random_words(rng, width, length) for length in lengths]
 
 
 def seed() -> int:
@@ -145,6 +179,11 @@ class Source:
 class Monitor:
     """Checks one stream from outside: a stalled beat stays as it is until it is taken.
 
+    Attributes:
+        beats: what was transferred, in order.
+        cycles: cycle of each transfer.
+        gaps: ready cycles without a beat, between the first beat and the last one; 0 is full throughput.
+
     Raises:
         SimulationError: in `step`, at the first cycle that breaks the rule.
     """
@@ -153,12 +192,15 @@ class Monitor:
         self.pins = pins
         self.beats: list[Beat] = []
         self.cycles: list[int] = []
+        self.gaps = 0
+        self._hungry = 0
         self._stalled: Beat | None = None
 
     def reset(self) -> None:
         """Forget everything."""
         self.beats.clear()
         self.cycles.clear()
+        self.gaps = self._hungry = 0
         self._stalled = None
 
     def step(self, cycle: int) -> None:
@@ -170,11 +212,14 @@ class Monitor:
         if not valid:
             if self._stalled is not None:
                 raise self._broken(cycle, f"the stalled beat {self._stalled} vanished")
+            self._hungry += ready
             return
         beat = self.pins.beat()
         if self._stalled is not None and beat != self._stalled:
             raise self._broken(cycle, f"the stalled beat {self._stalled} became {beat}")
         if ready:
+            self.gaps += self._hungry if self.beats else 0
+            self._hungry = 0
             self.beats.append(beat)
             self.cycles.append(cycle)
         self._stalled = None if ready else beat

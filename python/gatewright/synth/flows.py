@@ -49,7 +49,7 @@ class Resources:
 
 
 Rules = tuple[tuple[str, str, float], ...]
-"""(pattern of the whole cell name, field of Resources or "" for wiring, amount per cell); the first match counts."""
+"""(pattern of the whole cell name, field of Resources or "" for wiring, amount); the first match counts."""
 
 XILINX: Rules = (
     (r"LUT[1-6]|INV|LUT6_2", "lut", 1),
@@ -113,8 +113,8 @@ def _xilinx(family: str) -> Callable[[str], str]:
 def packed(top: str) -> str:
     """UltraScale+ with registers, adders and accumulators packed into the DSP blocks.
 
-    Yosys packs for 7-series only. The flow stops before its own multiplier mapping, spells each product of up to
-    27 x 18 bits as a DSP48E1, packs as for 7-series, and renames the cells for the count.
+    Yosys packs for 7-series only. The flow stops before its own multiplier mapping, spells each product of
+    up to 27 x 18 bits as a DSP48E1, packs as for 7-series, and renames the cells for the count.
     """
     flow = f"synth_xilinx -family xcup -flatten -noiopad -noclkbuf -top {top}"
     limits = {

