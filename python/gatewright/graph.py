@@ -146,11 +146,15 @@ class Stage:
         interval: cycles between the departures of two output tokens at full speed; [out tokens] when it differs from
             token to token.
         latency: cycles from the arrival of the needed token to the departure of the output token.
+        intake: cycles per input token while no output is due.
+        ahead: input tokens that may be taken although outputs before them have not been started.
     """
 
     need: Ints
     interval: int | Ints
     latency: int
+    intake: int = 1
+    ahead: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,6 +282,11 @@ class Op(ABC):
     def from_torch(cls, call: TorchCall) -> Op:
         """The operator for one traced ATen call. Refuse through `call.refuse`, never guess."""
         raise NotImplementedError(cls.name())
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Op | None:
+        """A random legal operator on these inputs, for fuzzing; None when there is none."""
+        return None
 
     def describe(self) -> str:
         """Attributes on one line; arrays by shape."""

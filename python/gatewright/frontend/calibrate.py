@@ -177,7 +177,8 @@ def wanted(program: Program, stats: Mapping[str, Stats], config: QuantConfig,
         own = choose(stats[name], bits[name], config.at(step.path if step else "input").method)
         found[name] = Wanted(own)
         if step is not None and step.target in FAKE_QUANTIZE:
-            found[name] = Wanted(fake_quantized(step))
+            form = fake_quantized(step)
+            found[name] = Wanted(form, rounded=form)
             continue
         after = readers[name]
         if len(after) != 1 or name == program.output or after[0].name not in found:

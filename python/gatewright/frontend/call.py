@@ -41,10 +41,12 @@ class Value:
     type: TensorType
     view: View
     pad: Pad | None = None
+    rounded: Fixed | None = None
+    """Set when the value already is what a fake-quantise to this format would make of it."""
 
 
 class Emit(Protocol):
-    """Appends a node for the current call and returns its stream and type; equal nodes are shared."""
+    """Appends a node that prepares an input, and returns its stream and type; equal nodes are shared."""
 
     def __call__(self, op: Op, *inputs: Value) -> tuple[str, TensorType]: ...
 
@@ -216,14 +218,18 @@ class TorchCall:
         self.constants = {"weight": np.array(weight), "bias": np.array(real)}
         return weights.matrix(weight, real, x, output, self.config, self.step.place)
 
+    def polynomial(self, square: Floats, slope: Floats, constant: Floats) -> tuple[Ints, Ints, Ints, int]:
+        """Integers of the coefficients of a quadratic, and the binary point of `square`."""
+        self.constants = {"square": square, "slope": slope, "constant": constant}
+        return weights.polynomial(square, slope, constant, self.input().fixed, self.config.weight_bits,
+                                  self.config.method)
+
     # Internals
 
-    def finish(self, op: Op) -> Value:
-        """Emit `op` on the arranged inputs."""
+    def check(self) -> None:
+        """Refuse padding that the operator did not absorb."""
         if any(v.pad for v in self.values) and not self._took_padding:
             self.refuse("input", "padded by aten.pad", "padding directly before a convolution")
-        stream, kind = self.emit(op, *self.values)
-        return Value(stream, kind, self.view(kind))
 
     def _elementwise(self, kind: TensorType) -> View:
         first = self.values[0].view

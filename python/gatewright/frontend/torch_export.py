@@ -17,11 +17,10 @@ from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.fold import simplify
 from gatewright.frontend.imported import Imported
 from gatewright.frontend.layout import View
-from gatewright.frontend.passes import PASSES
 from gatewright.frontend.program import Program, Step
 from gatewright.frontend.rearrange import MOVES, moved
 from gatewright.frontend.trace import tensors, trace
-from gatewright.graph import Graph, Length, Node, Op, Reference, TensorType, Tokens, apply
+from gatewright.graph import Graph, Length, Node, Op, Reference, TensorType, Tokens
 
 if TYPE_CHECKING:
     import torch
@@ -156,7 +155,8 @@ class _Builder:
         tokens: Tokens = length if length is not None else layout.size(view.tokens) or 1
         kind = TensorType(tokens, layout.size(view.channels) or 1, self.wanted[program.input].fixed)
         self.inputs = {program.input: kind}
-        self.values = {program.input: Value(program.input, kind, view)}
+        self.values = {program.input: Value(program.input, kind, view,
+                                            rounded=self.wanted[program.input].rounded)}
 
     def keeps_format(self, step: Step) -> bool:
         """True for moves and for operators that have no format of their own, except ReLU, which narrows."""
@@ -179,11 +179,11 @@ class _Builder:
             raise UnsupportedError("output", f"shape {list(result.view.shape)}", "a batch dimension first, no padding")
         if result.stream in self.inputs:
             raise UnsupportedError("model", "no operator between input and output", "at least one layer")
-        graph = apply(self.live(result.stream), *PASSES)
+        raw = self.live(result.stream)
         after = self.wanted[self.program.input]
-        entry = Reference(relu=after.relu, rounded=after.rounded)
-        return Imported(graph, self.values[self.program.input].view, result.view, entry,
-                        {n.name: self.references[n.name] for n in graph.nodes}, self.program)
+        references = {n.name: self.references[n.name] for n in raw.nodes}
+        references[self.program.input] = Reference(relu=after.relu, rounded=after.rounded)
+        return Imported(raw, self.values[self.program.input].view, result.view, references, self.program)
 
     def live(self, output: str) -> Graph:
         """The graph of the nodes that the output needs."""
@@ -202,35 +202,43 @@ class _Builder:
             raise UnsupportedError(step.place, f"{step.target} is not supported", ", ".join(known),
                                    "replace this layer, or add an operator in gatewright/ops")
         wanted = self.wanted[step.name]
-        config = self.config.at(step.path)
-        call = TorchCall(step, read, wanted.fixed, config,
-                         lambda op, *values: self.emit(step, op, values, Reference()))
+        if step.target in calibrate.FAKE_QUANTIZE and read[0].rounded == wanted.fixed:
+            return read[0]
+        call = TorchCall(step, read, wanted.fixed, self.config.at(step.path),
+                         lambda op, *values: self.prepare(step, op, values))
         try:
             op = cls.from_torch(call)
+            call.check()
             reference = Reference(call.constants)
+            rounded = None
             if call.took_output:
                 reference = Reference(call.constants, wanted.relu, wanted.rounded)
-            call.emit = lambda op, *values: self.emit(step, op, values, reference)
-            return call.finish(op)
+                rounded = wanted.rounded
+            elif self.keeps_format(step) or not read[0].type.fixed.signed:
+                # Nothing changes the values of an input that is already rounded.
+                rounded = call.values[0].rounded
+            stream, kind = self.append(step.name, step, op, call.values, reference)
         except GraphError as error:
             raise UnsupportedError(step.place, f"{error.place}: {error.problem}", error.allowed,
                                    error.hint) from error
+        return Value(stream, kind, call.view(kind), rounded=rounded)
 
-    def emit(self, step: Step, op: Op, values: Sequence[Value], reference: Reference) -> tuple[str, TensorType]:
-        """Append a node; an equal one without arrays is shared."""
-        inputs = tuple(v.stream for v in values)
-        key = (op, inputs)
-        if key in self.shared:
-            return self.shared[key]
+    def prepare(self, step: Step, op: Op, values: Sequence[Value]) -> tuple[str, TensorType]:
+        """Append a node that arranges an input of `step`; an equal one is shared."""
+        key = (op, tuple(v.stream for v in values))
+        if key not in self.shared:
+            self.shared[key] = self.append(f"{step.name}_{op.name()}", step, op, values, Reference())
+        return self.shared[key]
+
+    def append(self, base: str, step: Step, op: Op, values: Sequence[Value],
+               reference: Reference) -> tuple[str, TensorType]:
+        """Append a node named `base`, or `base` and a number."""
         kind = op.infer(*(v.type for v in values))
-        taken = {n.name for n in self.nodes} | set(self.inputs)
-        # A call's own node bears its name; what prepares its inputs is numbered.
-        base = step.name if reference.constants or type(op) is self.operators[step.target] else (
-            f"{step.name}_{op.name()}")
-        name = base
+        taken = {n.name for n in self.nodes} | set(self.inputs) | {s.name for s in self.program.steps}
+        taken -= {step.name} - {n.name for n in self.nodes}
+        name, count = base, 0
         while name in taken:
-            name = f"{base}_{sum(n.startswith(base) for n in taken)}"
-        self.nodes.append(Node(name, op, inputs, step.path))
+            name, count = f"{base}_{count + 1}", count + 1
+        self.nodes.append(Node(name, op, tuple(v.stream for v in values), step.path))
         self.references[name] = reference
-        self.shared[key] = name, kind
         return name, kind

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -144,6 +145,26 @@ class Matrix:
         worth = self.weight_width >= 4 and self.x.width >= 4 and self.x.width + (not self.x.signed) <= 18
         return folding.pe % 2 == 0 and fits and worth
 
+    @staticmethod
+    def sample(rng: np.random.Generator, x: Fixed, shape: tuple[int, ...], terms: int) -> dict[str, Any]:
+        """Random weight (of `shape`, outputs first), bias, shift, weight_width and output for `terms` products.
+
+        The shift brings sums near the output's range, so that most values neither vanish nor saturate.
+        """
+        width = int(rng.integers(1, 17))
+        weight = rng.integers(-(1 << (width - 1)), 1 << (width - 1), shape, dtype=np.int64)
+        if rng.random() < 0.2:
+            weight[...] = -(1 << (width - 1))
+        acc = accumulator(x, Fixed(width, 0), terms)
+        bias = rng.integers(acc.lo // 2, acc.hi // 2 + 1, shape[0], dtype=np.int64)
+        if rng.random() < 0.2 and acc.width <= 40:
+            return {"weight": weight, "bias": np.zeros_like(bias), "shift": np.zeros_like(bias),
+                    "weight_width": width, "output": Fixed(acc.width, 0)}
+        output = sample_fixed(rng)
+        spread = rng.integers(0, int(rng.integers(1, 5)), shape[0], dtype=np.int64)
+        shift = spread + int(rng.integers(-1, 3)) + max(0, acc.width - output.width - int(np.log2(terms)) // 2 - 1)
+        return {"weight": weight, "bias": bias, "shift": shift, "weight_width": width, "output": output}
+
     def levels(self, folding: Folding) -> int:
         """Registered levels of the adder tree, see `matrix.sv`."""
         chain = folding.simd
@@ -249,3 +270,8 @@ def chunks(rows: Ints, width: int) -> Ints:
     pad = -bits.shape[1] % 32
     packed = np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little")
     return packed.view("<u4").astype(np.int64)
+
+
+def sample_fixed(rng: np.random.Generator, frac: int | None = None) -> Fixed:
+    """A random format of 1 to 16 bits."""
+    return Fixed(int(rng.integers(1, 17)), int(rng.integers(-2, 6)) if frac is None else frac, bool(rng.random() < 0.6))

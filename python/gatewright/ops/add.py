@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints, requantize
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Fixed, Floats, Ints, requantize
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
+from gatewright.ops._matrix import sample_fixed
 
 ADD_LATENCY = 2
 """Sum register and register slice."""
@@ -26,6 +32,7 @@ class Add(Op):
         output: format of the result.
     """
 
+    torch: ClassVar[tuple[str, ...]] = ("aten.add.Tensor",)
     arity: ClassVar[int | None] = 2
 
     left: tuple[int, int]
@@ -60,6 +67,25 @@ class Add(Op):
     def evaluate(self, *inputs: Ints) -> Ints:
         a, b = inputs
         return requantize((a << self.left[0]) + (b << self.left[1]), self.shift, self.output)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Add | None:
+        a, b = inputs
+        if (a.tokens, a.channels) != (b.tokens, b.channels) or abs(a.fixed.frac - b.fixed.frac) > 20:
+            return None
+        return cls.of(a.fixed, b.fixed, sample_fixed(rng, min(a.fixed.frac, b.fixed.frac) - int(rng.integers(-1, 4))))
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        (a, of_a), (b, of_b) = inputs
+        return reference.bound(a + b, output, of_a + of_b)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Add:
+        call.activations(2, "other", "the sum of two activations of equal shape")
+        if call.arg("alpha") != 1:
+            call.refuse("alpha", call.arg("alpha"), "1")
+        return cls.of(call.input(0).fixed, call.input(1).fixed, call.output)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)

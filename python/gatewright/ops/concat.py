@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Ints
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Floats, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes, lane_foldings
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 
 @dataclass(frozen=True)
 class Concat(Op):
     """Channels of the first input, then channels of the second, token by token. One format for both."""
 
+    torch: ClassVar[tuple[str, ...]] = ("aten.cat.default",)
     arity: ClassVar[int | None] = 2
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -33,6 +37,22 @@ class Concat(Op):
 
     def evaluate(self, *inputs: Ints) -> Ints:
         return np.concatenate(inputs, axis=1)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Concat | None:
+        a, b = inputs
+        return cls() if (a.tokens, a.fixed) == (b.tokens, b.fixed) else None
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        return np.concatenate([error for _, error in inputs], axis=1)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Concat:
+        if len(call.values) < 2:
+            call.refuse("tensors", f"{len(call.values)} run-time tensors", "two or more")
+        call.concat(call.arg("dim"), cls())
+        return cls()
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(gcd(inputs[0].channels, inputs[1].channels))

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Fixed, Floats, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
+from gatewright.ops._bounds import matrix_bound
 from gatewright.ops._matrix import Matrix
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 @dataclass(frozen=True, eq=False)
 class Linear(Op):
@@ -28,7 +32,7 @@ class Linear(Op):
         groups: channel groups that do not mix; input and output channels are group-major.
     """
 
-    torch: ClassVar[tuple[str, ...]] = ("aten.linear.default",)
+    torch: ClassVar[tuple[str, ...]] = ("aten.linear.default", "aten.batch_norm.default")
 
     weight: Ints
     bias: Ints
@@ -56,6 +60,43 @@ class Linear(Op):
         (x,) = inputs
         # 16-bit inputs: the widest the accumulator check can see without the edge's type.
         return self.matrix(Fixed(16, 0)).evaluate(x.reshape(len(x), self.groups, -1))
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Linear:
+        (x,) = inputs
+        groups = int(rng.choice([g for g in (1, 1, 2, 3, x.channels) if x.channels % g == 0]))
+        outs = groups * int(rng.integers(1, 9))
+        terms = x.channels // groups
+        return cls(**Matrix.sample(rng, x.fixed, (outs, terms), terms), groups=groups)
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        ((value, error),) = inputs
+        shape = (len(value), self.groups, -1)
+        return matrix_bound(value.reshape(shape), error.reshape(shape), output, reference, self.groups)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Linear:
+        if call.target == "aten.batch_norm.default":
+            return cls._batch_norm(call)
+        weight, bias = call.arg("weight"), call.arg("bias")
+        columns = weight[:, call.features()]
+        output = call.output
+        return cls(*call.weights(columns, bias, call.input().fixed, output), output)
+
+    @classmethod
+    def _batch_norm(cls, call: TorchCall) -> Linear:
+        """One weight per channel: a group of its own."""
+        if call.arg("training") or call.arg("running_mean") is None:
+            call.refuse("training", "batch statistics", "running statistics, in evaluation mode")
+        gain, shift, mean, variance = (call.arg(a) for a in ("weight", "bias", "running_mean", "running_var"))
+        scale = (1.0 if gain is None else gain) / np.sqrt(variance + call.arg("eps"))
+        offset = (0.0 if shift is None else shift) - mean * scale
+        rows = [call.per_channel(a, v.reshape(-1, *[1] * (len(call.shape) - 2)))
+                for a, v in (("weight", scale), ("bias", offset))]
+        output = call.output
+        return cls(*call.weights(rows[0][:, None], rows[1], call.input().fixed, output), output,
+                   groups=len(rows[0]))
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return self.matrix(inputs[0].fixed).foldings()

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints, enclosing, requantize
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Fixed, Floats, Ints, enclosing, requantize
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
-from gatewright.ops._matrix import chunks
+from gatewright.ops._matrix import sample_fixed
+from gatewright.ops._matrix import chunks, sample_fixed
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 QUADRATIC_LATENCY = 4
 """Two multiply-add steps, rounding and the register slice."""
@@ -29,6 +34,8 @@ class Quadratic(Op):
         shift: fa + 2 fx minus the output's frac.
         output: format of the result.
     """
+
+    torch: ClassVar[tuple[str, ...]] = ("gatewright.quadratic.default",)
 
     square: Ints
     slope: Ints
@@ -63,6 +70,32 @@ class Quadratic(Op):
     def evaluate(self, *inputs: Ints) -> Ints:
         (x,) = inputs
         return requantize((self.square * x + self.slope) * x + self.constant, self.shift, self.output)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Quadratic:
+        (x,) = inputs
+        width = int(rng.integers(2, 9))
+        square = rng.integers(-(1 << (width - 1)), 1 << (width - 1), x.channels, dtype=np.int64)
+        slope = rng.integers(-(1 << (width + 2)), 1 << (width + 2), x.channels, dtype=np.int64)
+        constant = rng.integers(-(1 << (width + 6)), 1 << (width + 6), x.channels, dtype=np.int64)
+        output = sample_fixed(rng)
+        shift = max(-1, width + 2 * x.fixed.width - output.width - int(rng.integers(0, 6)))
+        return cls(square, slope, constant, shift, output)
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        ((x, error),) = inputs
+        a, b, c = (reference.constants[n] for n in ("square", "slope", "constant"))
+        # p(x + d) - p(x) = (2 a x + b) d + a d**2
+        spread = np.abs(2 * a * x + b) * error + np.abs(a) * error**2
+        return reference.bound(a * x**2 + b * x + c, output, spread)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Quadratic:
+        output = call.output
+        constants = {n: call.per_channel(n, call.arg(n)) for n in ("square", "slope", "constant")}
+        square, slope, constant, frac = call.polynomial(**constants)
+        return cls(square, slope, constant, frac + 2 * call.input().fixed.frac - output.frac, output)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)

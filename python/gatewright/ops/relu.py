@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from gatewright.fixed import Fixed, Ints
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Fixed, Floats, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,18 @@ class Relu(Op):
 
     def evaluate(self, *inputs: Ints) -> Ints:
         return np.maximum(inputs[0], 0)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Relu:
+        return cls()
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        return inputs[0][1]
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Relu:
+        return cls()
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints, requantize
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Fixed, Floats, Ints, requantize
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
+from gatewright.ops._matrix import sample_fixed
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,9 @@ class Requantize(Op):
         shift: input frac minus output frac; negative shifts left.
         output: format of the result.
     """
+
+    torch: ClassVar[tuple[str, ...]] = ("aten.fake_quantize_per_tensor_affine.default",
+                                        "aten.fake_quantize_per_tensor_affine.tensor_qparams")
 
     shift: int
     output: Fixed
@@ -33,6 +43,21 @@ class Requantize(Op):
 
     def evaluate(self, *inputs: Ints) -> Ints:
         return requantize(inputs[0], self.shift, self.output)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Requantize:
+        shift = int(rng.integers(-3, 8))
+        return cls(shift, sample_fixed(rng, inputs[0].fixed.frac - shift))
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        ((value, error),) = inputs
+        return reference.bound(value, output, error)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Requantize:
+        # The front end has read the format from the call, and refused what is no fixed-point format.
+        return cls(call.input().fixed.frac - call.output.frac, call.output)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Ints
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Floats, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,20 @@ class Reshape(Op):
 
     def evaluate(self, *inputs: Ints) -> Ints:
         return inputs[0].reshape(-1, self.channels)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Reshape | None:
+        (x,) = inputs
+        if not isinstance(x.tokens, int):
+            return None
+        merged = [x.channels * k for k in range(2, x.tokens + 1) if x.tokens % k == 0]
+        split = [c for c in range(1, x.channels) if x.channels % c == 0]
+        options = [c for c in merged + split if c <= 96 and x.tokens * x.channels // c <= 128]
+        return cls(int(rng.choice(options))) if options else None
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        return inputs[0][1].reshape(-1, self.channels)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         yield Folding()

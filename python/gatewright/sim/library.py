@@ -139,7 +139,8 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
                  "-Mdir", f"model{index}", *map(str, sources)], folder, f"design {design.name}")
             glue.append(f'#include "{prefix}.h"')
         models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
-        glue += [f'#include "{p.relative_to(folder)}"' for p in models]
+        # Each model's header insists on being the only one of its kind in a translation unit.
+        glue += [f'#undef VL_PCH_INCLUDED\n#include "{p.relative_to(folder)}"' for p in models]
         glue += [_glue(f"V{i}", i, d) for i, d in enumerate(designs)]
         (folder / "all.cpp").write_text("\n".join(glue))
         include = toolchain.verilator_root() / "include"

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An imported model: the integer graph, the way in and out of it, and its derived tolerance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gatewright.ops
+from gatewright.errors import DataError
+from gatewright.fixed import Fixed, Floats, Ints
+from gatewright.frontend import calibrate, layout
+from gatewright.frontend.layout import View
+from gatewright.frontend.passes import PASSES
+from gatewright.frontend.program import Array, Program, runner
+from gatewright.graph import Graph, Reference, TensorType, apply, from_dict, to_dict
+from gatewright.progress import track
+
+assert gatewright.ops  # imported so that every operator can be loaded
+
+SLACK = 2.0**-40
+"""Relative allowance for the rounding of the float64 sums that bounds and reference values are made of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Golden results beside the float model, per item and in torch layout.
+
+    Attributes:
+        golden: real values of the integer results.
+        real: the float model in float64.
+        bound: |golden - real| never exceeds it.
+    """
+
+    golden: list[Floats]
+    real: list[Floats]
+    bound: list[Floats]
+
+    @property
+    def holds(self) -> bool:
+        """True when every difference is within its bound."""
+        return all(bool(np.all(np.abs(g - f) <= b))
+                   for g, f, b in zip(self.golden, self.real, self.bound, strict=True))
+
+    @property
+    def worst(self) -> tuple[float, float]:
+        """Largest difference and largest bound."""
+        gaps = (float(np.max(np.abs(g - f))) for g, f in zip(self.golden, self.real, strict=True))
+        return max(gaps), max(float(b.max()) for b in self.bound)
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """The result of a front end.
+
+    Attributes:
+        raw: the graph before the passes, node for node as the float model.
+        entry, exit: torch layouts of the input and the output.
+        references: float operator of every node of `raw`, and of the input.
+        program: the float model; None when loaded from a file.
+    """
+
+    raw: Graph
+    entry: View
+    exit: View
+    references: Mapping[str, Reference]
+    program: Program | None = None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph to build: equal to `raw` bit for bit, without idle nodes."""
+        return apply(self.raw, *PASSES)
+
+    @property
+    def input(self) -> str:
+        """Name of the graph's input."""
+        (name,) = self.raw.inputs
+        return name
+
+    @property
+    def input_type(self) -> TensorType:
+        """Type of the input stream."""
+        return self.raw.inputs[self.input]
+
+    @property
+    def output_type(self) -> TensorType:
+        """Type of the output stream."""
+        return self.raw.types[self.raw.outputs[0]]
+
+    def encode(self, batch: Any) -> list[Ints]:
+        """Integer sequences [tokens, channels] of a batch [N, ...], or of a list of items; rounds and saturates.
+
+        Raises:
+            DataError: an item has the wrong shape or is not finite.
+        """
+        return [self.input_type.fixed.quantize(x) for x in self._streams(batch)]
+
+    def decode(self, sequences: Sequence[Ints]) -> Floats | list[Floats]:
+        """Float array [N, ...] in torch layout of integer output sequences; a list where lengths differ."""
+        fixed = self.output_type.fixed
+        return _stacked([self._item(fixed.dequantize(s)) for s in sequences])
+
+    def run(self, batch: Any) -> Floats | list[Floats]:
+        """Golden results of a batch, in torch layout."""
+        return self.decode([self.graph.evaluate(s)[0] for s in track(self.encode(batch), "golden")])
+
+    def compare(self, batch: Any) -> Compared:
+        """Golden results, the float model's, and the bound of their difference.
+
+        The bound comes from the golden run alone (see `Op.error_bound`); the float model only confirms it.
+
+        Raises:
+            DataError: an item has the wrong shape; or this was loaded from a file, without the float model.
+        """
+        if self.program is None:
+            raise DataError("compare", "the float model is not stored in the file", "a freshly imported model",
+                            "use bound() for golden values and bounds")
+        run, output = runner(self.program, wide=True), self.program.output
+        real = [run(item)[output] for item in self._items(batch)]
+        golden, bound = self.bound(batch)
+        return Compared(golden, [f[0] for f in real], bound)
+
+    def bound(self, batch: Any) -> tuple[list[Floats], list[Floats]]:
+        """Golden results and the bound of their distance to the float model, per item in torch layout."""
+        golden, bounds = [], []
+        for real in track(self._streams(batch), "error bounds"):
+            value, bound = self._bound(real)
+            golden.append(self._item(value))
+            bounds.append(self._item(bound))
+        return golden, bounds
+
+    def _bound(self, real: Floats) -> tuple[Floats, Floats]:
+        """Golden output and its bound for one real input stream."""
+        types = self.raw.types
+        trace = self.raw.trace({self.input: self.input_type.fixed.quantize(real)})
+        value = {n: types[n].fixed.dequantize(x) for n, x in trace.items()}
+        entry = self.references[self.input]
+        bound = {self.input: entry.bound(real, value[self.input], np.zeros_like(real))}
+        for node in self.raw.nodes:
+            inputs = [(value[i], bound[i]) for i in node.inputs]
+            found = node.op.error_bound(inputs, value[node.name], self.references[node.name])
+            room = SLACK * (np.abs(value[node.name]) + max(float(np.max(np.abs(v))) for v, _ in inputs))
+            bound[node.name] = np.where(found > 0, found * (1 + SLACK) + room, 0.0)
+        (output,) = self.raw.outputs
+        return value[output], bound[output]
+
+    def save(self, path: str | Path) -> None:
+        """Write everything but the float model to one .npz file."""
+        structure, arrays = to_dict(self.raw)
+        references = {}
+        for name, reference in self.references.items():
+            keys = {c: f"real/{name}/{c}" for c in reference.constants}
+            arrays |= {k: reference.constants[c] for c, k in keys.items()}  # type: ignore[dict-item]
+            form = reference.rounded
+            references[name] = {"constants": keys, "relu": reference.relu,
+                                "rounded": None if form is None else [form.width, form.frac, form.signed]}
+        text = json.dumps({"graph": structure, "entry": layout.as_json(self.entry),
+                           "exit": layout.as_json(self.exit), "references": references})
+        np.savez_compressed(path, model=np.array(text), **arrays)  # type: ignore[arg-type]
+
+    @staticmethod
+    def load(path: str | Path) -> Imported:
+        """Inverse of `save`; nothing in the file is executed.
+
+        Raises:
+            DataError: the file is missing or was not written by `save`.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {k: file[k] for k in file.files}
+            data = json.loads(str(arrays.pop("model")))
+            raw = from_dict(data["graph"], arrays)
+            references = {
+                name: Reference({c: arrays[k] for c, k in r["constants"].items()}, r["relu"],
+                                None if r["rounded"] is None else Fixed(*r["rounded"]))
+                for name, r in data["references"].items()}
+            return Imported(raw, layout.from_json(data["entry"]), layout.from_json(data["exit"]), references)
+        except (OSError, KeyError, ValueError) as error:
+            raise DataError(str(path), f"cannot be read: {error}", "a file written by Imported.save") from error
+
+    def _items(self, batch: Any) -> list[Array]:
+        try:
+            return calibrate.items(batch, self.entry.shape, "batch")
+        except calibrate.CalibrationError as error:
+            raise DataError(error.place, error.problem, error.allowed) from None
+
+    def _streams(self, batch: Any) -> list[Floats]:
+        """Real [tokens, channels] of every item."""
+        return [layout.to_stream(self.entry, item.astype(np.float64)) for item in self._items(batch)]
+
+    def _item(self, stream: Floats) -> Floats:
+        """One output stream in torch layout, without the batch dimension."""
+        return layout.from_stream(self.exit, stream)[0]
+
+
+def _stacked(found: list[Floats]) -> Floats | list[Floats]:
+    return np.stack(found) if len({f.shape for f in found}) == 1 else found

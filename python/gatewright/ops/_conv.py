@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What conv1d and conv2d share: a window in front of the matrix unit."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+from gatewright.errors import GraphError
+from gatewright.fixed import Fixed, Ints
+from gatewright.graph import Cost, Folding, Op, Stage, TensorType, least_tokens, most_tokens
+from gatewright.ops._matrix import Matrix
+from gatewright.ops._window import Window
+
+
+class _Convolution(Op):
+    """A convolution; `Folding.lanes` are the channels per beat that enter the window."""
+
+    weight: Ints
+    bias: Ints
+    shift: Ints
+    weight_width: int
+    output: Fixed
+    groups: int
+
+    @abstractmethod
+    def window(self) -> Window:
+        """The sliding window."""
+
+    @property
+    def inner(self) -> int:
+        """Input channels per group."""
+        return self.weight.shape[1]
+
+    def matrix(self, x: Fixed, lanes: int | None = None) -> Matrix:
+        """The matrix unit for inputs of format `x` that come in chunks of `lanes` channels.
+
+        The stream order of a group's inputs is (chunk, ky, kx, lane).
+        """
+        lanes = lanes or self.inner
+        rows = self.weight.reshape(self.groups, -1, self.inner // lanes, lanes, self.window().taps)
+        rows = rows.transpose(0, 1, 2, 4, 3).reshape(self.groups, self.weight.shape[0] // self.groups, -1)
+        return Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        name = self.name()
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise GraphError(f"{name}.groups", f"{self.groups}", f"a divisor of {self.weight.shape[0]} outputs")
+        if x.channels != self.inner * self.groups:
+            raise GraphError(f"{name}.weight", f"{self.inner} inputs x {self.groups} groups on {x.channels} channels",
+                             f"in * groups = {x.channels}")
+        tokens = self.window().out_tokens(name, x.tokens)
+        self.matrix(x.fixed)
+        return TensorType(tokens, self.weight.shape[0], self.output)
+
+    def evaluate(self, *inputs: Ints) -> Ints:
+        patches = self.window().patches(inputs[0])
+        count, taps, _ = patches.shape
+        vectors = patches.reshape(count, taps, self.groups, self.inner).transpose(0, 2, 1, 3)
+        # 16-bit inputs: the widest the accumulator check can see without the edge's type.
+        return self.matrix(Fixed(16, 0)).evaluate(vectors.reshape(count, self.groups, -1))
+
+    def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
+        """Every folding of the matrix unit, each with the fewest lanes that keep it busy."""
+        (x,) = inputs
+        matrix, window = self.matrix(x.fixed), self.window()
+        options = [d for d in range(1, self.inner + 1) if self.inner % d == 0]
+        fewest = least_tokens(x.tokens)
+        arriving = np.prod(window.padded_shape(fewest)) / np.prod(window.out_shape(fewest))
+        for folding in matrix.foldings():
+            legal = [d for d in options if self._whole_ratio(folding.simd, d)]
+            patience = matrix.interval(folding) / folding.tokens
+            quick = [d for d in legal if arriving * x.channels / d <= patience]
+            if legal:
+                yield dataclasses.replace(folding, lanes=quick[0] if quick else legal[-1])
+
+    def _whole_ratio(self, simd: int, lanes: int) -> bool:
+        patch = self.window().taps * lanes
+        return patch % simd == 0 or simd % patch == 0
+
+    def check_folding(self, folding: Folding) -> None:
+        """Raise GraphError unless the lanes fit the group and the matrix unit's beats."""
+        if self.inner % folding.lanes:
+            raise GraphError("lanes", f"{folding.lanes} does not divide {self.inner} channels of a group", "a divisor")
+        if not self._whole_ratio(folding.simd, folding.lanes):
+            raise GraphError("simd", f"{folding.simd} beside patches of {self.window().taps * folding.lanes} elements",
+                             "one divides the other")
+
+    def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
+        (x,) = inputs
+        patch = self.window().taps * folding.lanes
+        width_change = x.fixed.width * max(patch, folding.simd) if patch != folding.simd else 0
+        return (self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens)
+                + Cost(lut=width_change * 0.6, ff=width_change)
+                + self.matrix(x.fixed, folding.lanes).cost(folding))
+
+    def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
+        (x,) = inputs
+        window = self.window()
+        count = int(np.prod(window.out_shape(tokens)))
+        first, *rest = self.matrix(x.fixed, folding.lanes).stages(folding, np.arange(count))
+        if window.taps * folding.lanes != folding.simd:
+            first = dataclasses.replace(first, latency=first.latency + 1)
+        return [*window.stages(tokens, x.channels // folding.lanes), first, *rest]
+
+    def common_parameters(self, folding: Folding, x: TensorType) -> dict[str, int]:
+        """SystemVerilog parameters that both convolutions have."""
+        self.check_folding(folding)
+        window = self.window()
+        return {
+            "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes, "Circular": int(window.circular),
+            "MaxTokens": most_tokens(x.tokens), **self.matrix(x.fixed, folding.lanes).parameters(folding),
+        }

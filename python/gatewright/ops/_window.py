@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sliding windows over images and sequences: sizes, which token each tap reads, timing, resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from gatewright.errors import GraphError
+from gatewright.fixed import Ints
+from gatewright.graph import Cost, Length, Stage, Tokens, most_tokens
+
+PAD_LATENCY = 1
+"""Cycles from a beat entering `patches` to its entering the window: the register slice."""
+CIRCULAR_LATENCY = 2
+"""Further cycles from a sequence's final beat to the first padded one: bank switch and memory read."""
+WINDOW_LATENCY = 2
+"""Cycles from a beat entering `window` to the position it completes leaving it."""
+MEMORY_DEPTH = 4
+"""Delay lines from this depth on are memories (`delay_taps`)."""
+BLOCK_DEPTH = 128
+"""Memories from this depth on are taken as block RAM by the estimate."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A kernel that moves over a raster of tokens; a sequence is one row of unknown length.
+
+    Attributes:
+        kernel, stride, dilation: (rows, columns).
+        padding: tokens added (top, left, bottom, right).
+        circular: the added tokens continue the image periodically instead of being constant.
+        height: rows of the image; 1 for a sequence.
+        width: tokens per row; 0 for a sequence, whose length is known at run time only.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    circular: bool = False
+    height: int = 1
+    width: int = 0
+
+    @property
+    def taps(self) -> int:
+        """Kernel positions."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from the first tap to the last."""
+        return (self.kernel[0] - 1) * self.dilation[0], (self.kernel[1] - 1) * self.dilation[1]
+
+    @property
+    def padded(self) -> bool:
+        """True when any token is added."""
+        return any(self.padding)
+
+    def shape(self, tokens: int) -> tuple[int, int]:
+        """(rows, columns) of an input of `tokens` tokens."""
+        return (self.height, self.width) if self.width else (1, tokens)
+
+    def padded_shape(self, tokens: int) -> tuple[int, int]:
+        """(rows, columns) after padding."""
+        rows, columns = self.shape(tokens)
+        top, left, bottom, right = self.padding
+        return rows + top + bottom, columns + left + right
+
+    def out_shape(self, tokens: int) -> tuple[int, int]:
+        """(rows, columns) of positions."""
+        rows, columns = self.padded_shape(tokens)
+        return ((rows - self.reach[0] - 1) // self.stride[0] + 1,
+                (columns - self.reach[1] - 1) // self.stride[1] + 1)
+
+    def out_tokens(self, place: str, tokens: Tokens) -> Tokens:
+        """Number of positions over `tokens` input tokens.
+
+        Args:
+            place: operator name, for messages.
+
+        Raises:
+            GraphError: the geometry is impossible or does not fit the input.
+        """
+        self._check(place)
+        _, left, _, right = self.padding
+        step = self.stride[1]
+        if not self.width:
+            if isinstance(tokens, Length):
+                self._check_circular(place, 1, tokens.least)
+                return tokens.then(left + right - self.reach[1] - 1 + step, step)
+        elif tokens != self.height * self.width:
+            raise GraphError(f"{place}.height, width", f"{self.height} x {self.width} on {tokens} tokens",
+                             "height * width = tokens, in raster order")
+        self._check_circular(place, *self.shape(tokens))
+        rows, columns = self.out_shape(tokens)
+        if rows < 1 or columns < 1:
+            raise GraphError(f"{place}.kernel", f"{self.kernel} with dilation {self.dilation} is larger than "
+                             f"the padded input {self.padded_shape(tokens)}", "a kernel that fits")
+        return rows * columns
+
+    def _check(self, place: str) -> None:
+        for name in ("kernel", "stride", "dilation"):
+            if min(getattr(self, name)) < 1:
+                raise GraphError(f"{place}.{name}", f"{getattr(self, name)}", "1 and up")
+        if min(self.padding) < 0:
+            raise GraphError(f"{place}.padding", f"{self.padding}", "0 and up")
+        if self.height < 1 or self.width < 0:
+            raise GraphError(f"{place}.height, width", f"{self.height} x {self.width}", "1 and up")
+
+    def _check_circular(self, place: str, rows: int, columns: int) -> None:
+        top, left, bottom, right = self.padding
+        if self.circular and (max(top, bottom) > rows or max(left, right) > columns):
+            raise GraphError(f"{place}.padding", f"{self.padding} circular on {rows} x {columns} tokens",
+                             "at most once round the image")
+
+    def patches(self, x: Ints, fill: int = 0) -> Ints:
+        """[tokens, channels] -> [positions, taps, channels]; constant padding reads `fill`."""
+        extended = np.concatenate([x, np.full((1, x.shape[1]), fill, np.int64)])
+        return extended[_tap_index(self, len(x))]
+
+    def stages(self, tokens: int, interval: int) -> list[Stage]:
+        """Timing of `patches`: padding, then window; `interval` beats per token."""
+        return [self._pad_stage(tokens, interval), self._window_stage(tokens, interval)]
+
+    def _pad_stage(self, tokens: int, interval: int) -> Stage:
+        rows, columns = self.padded_shape(tokens)
+        if self.circular and self.padded:
+            need = np.full(rows * columns, tokens - 1)
+            # Two banks: the next sequence comes in while this one goes out.
+            return Stage(need, interval, PAD_LATENCY + CIRCULAR_LATENCY + interval - 1, interval, tokens)
+        # An added token follows the real one before it in raster order; the first ones wait for token 0.
+        inside = (_source_index(self, tokens) >= 0).reshape(-1)
+        return Stage(np.maximum(np.cumsum(inside) - 1, 0), interval, PAD_LATENCY, interval)
+
+    def _window_stage(self, tokens: int, interval: int) -> Stage:
+        _, columns = self.padded_shape(tokens)
+        out_rows, out_columns = self.out_shape(tokens)
+        row = np.arange(out_rows) * self.stride[0] + self.reach[0]
+        column = np.arange(out_columns) * self.stride[1] + self.reach[1]
+        if not self.width and self.stride[1] > 1:
+            # The length is unknown: a position leaves when the next one, or the end, shows whether it is the last.
+            column = np.minimum(column + self.stride[1], columns - 1)
+        return Stage((row[:, None] * columns + column).reshape(-1), interval, WINDOW_LATENCY, interval)
+
+    def parameters(self) -> dict[str, int]:
+        """SystemVerilog parameters of an image window."""
+        return {
+            "Height": self.height, "Width": self.width,
+            "KernelH": self.kernel[0], "KernelW": self.kernel[1],
+            "StrideH": self.stride[0], "StrideW": self.stride[1],
+            "DilationH": self.dilation[0], "DilationW": self.dilation[1],
+            **dict(zip(("Top", "Left", "Bottom", "Right"), self.padding, strict=True)),
+        }
+
+    def cost(self, channels: int, lanes: int, bits: int, tokens: Tokens) -> Cost:
+        """Analytic resources of `patches`: memories, tap registers, counters."""
+        beat, chunks = lanes * bits, channels // lanes
+        total = Cost(lut=beat + 60, ff=2 * beat + 60)
+        if self.padded:
+            total += Cost(lut=beat / 2 + 20, ff=20)
+        if self.circular and self.padded:
+            total += memory_cost(beat, 2 * most_tokens(tokens) * chunks)
+        row = (self.width + self.padding[1] + self.padding[3]) * chunks
+        total += delay_cost(beat, self.kernel[0], self.dilation[0] * row)
+        total += delay_cost(beat * self.kernel[0], self.kernel[1], self.dilation[1] * chunks)
+        if not self.width and self.stride[1] > 1:
+            total += Cost(ff=self.taps * beat)
+        return total
+
+
+def sequence_window(kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
+                    dilation: tuple[int, ...], circular: bool = False) -> Window:
+    """A window over a sequence: one number each; `padding` is (both,) or (left, right)."""
+    left, right = padding[0], padding[-1]
+    return Window((1, kernel[0]), (1, stride[0]), (1, dilation[0]), (0, left, 0, right), circular)
+
+
+def image_window(kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
+                 dilation: tuple[int, ...], height: int, width: int, circular: bool = False) -> Window:
+    """A window over an image: (rows, columns) each; `padding` may also be (top, left, bottom, right)."""
+    top, left, bottom, right = padding if len(padding) == 4 else padding * 2
+    return Window((kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]),
+                  (top, left, bottom, right), circular, height, width)
+
+
+def check_ranks(place: str, image: bool, **attributes: tuple[int, ...]) -> None:
+    """Raise GraphError unless every attribute has one number per axis; padding may have two.
+
+    Args:
+        image: two axes; else one.
+    """
+    rank = 2 if image else 1
+    for name, value in attributes.items():
+        allowed = (rank, 2 * rank) if name == "padding" else (rank,)
+        if len(value) not in allowed:
+            raise GraphError(f"{place}.{name}", f"{value}", " or ".join(f"{n} numbers" for n in allowed))
+
+
+@lru_cache(maxsize=64)
+def _source_index(window: Window, tokens: int) -> Ints:
+    """[padded rows, padded columns] input token at each padded place; -1 where it is constant."""
+    rows, columns = window.shape(tokens)
+    top, left, bottom, right = window.padding
+    row, column = np.arange(-top, rows + bottom), np.arange(-left, columns + right)
+    index = row[:, None] % rows * columns + column % columns
+    if not window.circular:
+        inside = ((row >= 0) & (row < rows))[:, None] & ((column >= 0) & (column < columns))
+        index = np.where(inside, index, -1)
+    return index
+
+
+@lru_cache(maxsize=64)
+def _tap_index(window: Window, tokens: int) -> Ints:
+    """[positions, taps] input token that each tap reads; -1 where it is constant."""
+    source = _source_index(window, tokens)
+    axes = [np.arange(out)[:, None] * stride + np.arange(kernel) * dilation for out, stride, kernel, dilation
+            in zip(window.out_shape(tokens), window.stride, window.kernel, window.dilation, strict=True)]
+    row, column = axes
+    return source[row[:, None, :, None], column[None, :, None, :]].reshape(-1, window.taps)
+
+
+def memory_cost(width: int, depth: int) -> Cost:
+    """A memory with one write and one registered read port: block RAM when deep, LUT RAM when shallow."""
+    if depth >= BLOCK_DEPTH:
+        shapes = ((72, 512), (36, 1024), (18, 2048), (9, 4096))
+        blocks = min(np.ceil(width / w) * np.ceil(depth / d) for w, d in shapes)
+        return Cost(lut=20, ff=2 * np.log2(depth), bram36=float(blocks))
+    return Cost(lut=float(width * np.ceil(depth / 64) * 8 / 7 + 10), ff=float(width + 12))
+
+
+def delay_cost(width: int, taps: int, depth: int) -> Cost:
+    """A tapped delay line (`delay_taps`)."""
+    total = Cost(ff=width)
+    if taps == 1:
+        return total
+    older = width * (taps - 1)
+    return total + (memory_cost(older, depth) if depth >= MEMORY_DEPTH else Cost(ff=older * depth))

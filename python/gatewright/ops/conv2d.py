@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolution over an image: one token per pixel, in raster order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gatewright.errors import GraphError
+from gatewright.fixed import Fixed, Ints
+from gatewright.graph import Folding, Instance, TensorType
+from gatewright.ops._conv import _Convolution
+from gatewright.ops._window import Window, check_ranks, image_window
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(_Convolution):
+    """`y[r, c, o] = requantize(sum w[o, i, ky, kx] * x[r * stride + ky * dilation - pad, .., i] + b[o])`.
+
+    Attributes:
+        weight: [out, in / groups, kernel rows, kernel columns] signed integers.
+        bias: [out] integers at the accumulator's binary point.
+        shift: [out] right shift from the accumulator to `output`.
+        weight_width: bits of a weight, 1 to 16.
+        output: format of the result.
+        height, width: rows and columns of the input.
+        groups: channel groups that do not mix; as many as channels is a depthwise convolution.
+        stride, dilation: (rows, columns).
+        padding: (rows, columns) on both sides, or (top, left, bottom, right).
+        circular: padding continues the image periodically; else it is zero.
+    """
+
+    torch: ClassVar[tuple[str, ...]] = ("aten.conv2d.default", "aten.conv2d.padding")
+
+    weight: Ints
+    bias: Ints
+    shift: Ints
+    weight_width: int
+    output: Fixed
+    height: int
+    width: int
+    groups: int = 1
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    dilation: tuple[int, ...] = (1, 1)
+    circular: bool = False
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 4:
+            raise GraphError("conv2d.weight", f"shape {self.weight.shape}", "[out, in / groups, rows, columns]")
+        check_ranks("conv2d", True, stride=self.stride, padding=self.padding, dilation=self.dilation)
+
+    def window(self) -> Window:
+        return image_window(self.weight.shape[2:], self.stride, self.padding, self.dilation,
+                            self.height, self.width, self.circular)
+
+    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
+        (x,) = inputs
+        parameters = self.window().parameters() | self.common_parameters(folding, x)
+        memory = self.matrix(x.fixed, folding.lanes).memory(folding)
+        return Instance("conv2d", parameters, (folding.lanes,), folding.pe, memory)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A design as the scheduler sees it: operators in a directed graph, each a chain of timed stages. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gatewright.errors import DataError
+
+Ints = npt.NDArray[np.int64]
+
+
+class StageLike(Protocol):
+    """What the cycle model reads of a stage; `gatewright.graph.Stage` has it too."""
+
+    @property
+    def need(self) -> Ints: ...
+    @property
+    def interval(self) -> int: ...
+    @property
+    def latency(self) -> int: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One pipelined step for one kind of sequence.
+
+    Attributes:
+        need: [out tokens] index of the last input token that output token j waits for; never falling.
+        interval: cycles between the departures of two output tokens at full speed.
+        latency: cycles from the arrival of the needed token's final beat to the departure of the output
+            token's final beat.
+        intake: cycles between two input tokens taken when no output is due, i.e. beats per input token.
+        ahead: input tokens that may be taken although outputs before them have not been started.
+    """
+
+    need: Ints
+    interval: int
+    latency: int
+    intake: int = 1
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stream into the design.
+
+    Attributes:
+        name: the value it carries.
+        tokens: tokens of a sequence of each kind.
+        interval: cycles per token, i.e. beats per token.
+    """
+
+    name: str
+    tokens: tuple[int, ...]
+    interval: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """An operator and the links into it.
+
+    Attributes:
+        name: the value it makes.
+        inputs: values it reads, token by token side by side.
+        stages: per kind of sequence, the same number of stages; none for an operator that is wiring.
+        queues: tokens that fit on the link of each input; `LINK` where not given.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    stages: tuple[tuple[StageLike, ...], ...]
+    queues: tuple[int, ...] = ()
+
+
+LINK = 2
+"""Tokens that a link without a FIFO holds: register slice and the reader's own first register."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """A design: sources, operators in topological order, and the values that leave it.
+
+    A *kind* of sequence is its index into `Source.tokens` and `Operator.stages`: sequences of one length, as a rule.
+    """
+
+    sources: tuple[Source, ...]
+    operators: tuple[Operator, ...]
+    outputs: tuple[str, ...]
+    _known: set[str] = field(init=False, repr=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        kinds = len(self.sources[0].tokens) if self.sources else 0
+        for source in self.sources:
+            self._name(source.name, len(source.tokens), kinds)
+        for one in self.operators:
+            for value in one.inputs:
+                if value not in self._known:
+                    raise DataError(f"operator {one.name}", f"reads {value}", ", ".join(sorted(self._known)))
+            self._name(one.name, len(one.stages), kinds)
+            counts = {len(s) for s in one.stages}
+            joins_by_wire = len(one.inputs) != 1 and counts == {0}
+            if len(counts) > 1 or not one.inputs or joins_by_wire:
+                problem = f"{sorted(counts)} stages for its kinds, {len(one.inputs)} inputs"
+                raise DataError(
+                    f"operator {one.name}", problem, "equally many stages; at least one to join inputs"
+                )
+        for value in self.outputs:
+            if value not in self._known:
+                raise DataError("outputs", f"{value} is not made", ", ".join(sorted(self._known)))
+
+    def _name(self, name: str, kinds: int, wanted: int) -> None:
+        if name in self._known:
+            raise DataError(f"value {name}", "is made twice", "one maker per value")
+        if kinds != wanted or not kinds:
+            raise DataError(f"value {name}", f"{kinds} kinds of sequence", f"{wanted or 'one or more'}")
+        self._known.add(name)
+
+    @property
+    def kinds(self) -> int:
+        """Number of kinds of sequence."""
+        return len(self.sources[0].tokens)
+
+
+def as_json(pipeline: Pipeline) -> dict[str, Any]:
+    """Plain dictionaries and lists, for a file."""
+
+    def stage(one: StageLike) -> dict[str, Any]:
+        extra = {k: getattr(one, k) for k in ("intake", "ahead") if hasattr(one, k)}
+        need = np.asarray(one.need).tolist()
+        return {"need": need, "interval": one.interval, "latency": one.latency, **extra}
+
+    return {
+        "sources": [
+            {"name": s.name, "tokens": list(s.tokens), "interval": s.interval} for s in pipeline.sources
+        ],
+        "operators": [
+            {
+                "name": o.name,
+                "inputs": list(o.inputs),
+                "queues": list(o.queues),
+                "stages": [[stage(s) for s in kind] for kind in o.stages],
+            }
+            for o in pipeline.operators
+        ],
+        "outputs": list(pipeline.outputs),
+    }
+
+
+def from_json(data: Mapping[str, Any]) -> Pipeline:
+    """Inverse of `as_json`.
+
+    Raises:
+        DataError: a key is missing or unknown, or the pipeline is not consistent.
+    """
+
+    def stages(kinds: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[tuple[Stage, ...], ...]:
+        return tuple(
+            tuple(Stage(np.asarray(s["need"], np.int64), **_rest(s)) for s in kind) for kind in kinds
+        )
+
+    def _rest(one: Mapping[str, Any]) -> dict[str, int]:
+        return {k: int(v) for k, v in one.items() if k != "need"}
+
+    try:
+        sources = tuple(Source(s["name"], tuple(s["tokens"]), s.get("interval", 1)) for s in data["sources"])
+        operators = tuple(
+            Operator(o["name"], tuple(o["inputs"]), stages(o["stages"]), tuple(o.get("queues", ())))
+            for o in data["operators"]
+        )
+        return Pipeline(sources, operators, tuple(data["outputs"]))
+    except (KeyError, TypeError) as error:
+        raise DataError("pipeline", f"bad or missing key: {error}", "the form that as_json writes") from None
