@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resources to foldings, lengths to order, cycles predicted. Plain data in and out; knows no RTL and no torch."""
+"""Resources to foldings, and cycles predicted. Plain data in and out; knows no RTL and no torch."""

@@ -4,10 +4,11 @@
 For output token j of a stage, with C the time an input token is taken and D the time an output token leaves:
 
     D[j] = max(C[need[j]] + latency, D[j-1] + interval, C'[j - queue] + 1)
-    C[i] = max(A[i], C[i-1] + intake, D[k] - latency + interval)     k = the last output with need[k] < i - ahead
+    C[i] = max(A[i], C[i-1] + intake, D[k] - latency + interval)
 
-A is the arrival at the stage (D of the stage before; the latest one where streams join), and C' the times at which
-the reader behind takes the tokens: a full link stops the stage, which in turn stops taking tokens.
+where k is the last output with need[k] < i - ahead, A is the arrival at the stage (D of the stage before; the
+latest one where streams join), and C' are the times at which the reader behind takes the tokens: a full link
+stops the stage, which in turn stops taking tokens.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ class _Sink:
         return bool(new)
 
 
-def _unit(operator: Operator, index: int, order: Sequence[int], inputs: Sequence[Ints]) -> tuple[_Unit, Ints]:
+def _unit(operator: Operator, index: int, order: Sequence[int], inputs: Ints) -> tuple[_Unit, Ints]:
     """Stage `index` over the batch, and its number of output tokens per sequence."""
     stages: list[StageLike] = [operator.stages[kind][index] for kind in order]
     place = f"operator {operator.name}, stage {index}"
@@ -170,7 +171,7 @@ def _unit(operator: Operator, index: int, order: Sequence[int], inputs: Sequence
         needs.append(need + base)
         counts.append(len(need))
         base += int(tokens)
-    interval = np.repeat([s.interval for s in stages], counts)
+    interval = np.concatenate([np.broadcast_to(s.interval, n) for s, n in zip(stages, counts, strict=True)])
     latency = np.repeat([s.latency for s in stages], counts)
     intake, ahead = getattr(stages[0], "intake", 1), getattr(stages[0], "ahead", 0)
     unit = _Unit(
@@ -254,7 +255,7 @@ def _run(net: _Network) -> None:
     Raises:
         SimulationError: tokens remain but none can move.
     """
-    while any([worker.advance() for worker in net.workers]):
+    while sum(worker.advance() for worker in net.workers):
         pass
     for worker in net.workers:
         if isinstance(worker, _Unit) and len(worker.left) < len(worker.need):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which folding each operator gets: the shortest time that fits the budget, and the least hardware for that time.
+"""Which folding each operator gets: the shortest time that fits the budget, with little hardware.
 
-The time of a design in steady state is that of its slowest operator, so the search is over one number, the *target*:
-the smallest one for which some choice per operator is fast enough and all choices together fit. Whether they fit
-is a knapsack with several resources; it is solved operator by operator, keeping the sums that no other sum beats.
+The time of a design in steady state is that of its slowest operator, so the search is over one number, the
+*target*: the smallest for which some choice per operator is fast enough and all choices fit together. Whether
+they fit is a knapsack with several resources, solved operator by operator: keep the sums that no other beats.
 """
 
 from __future__ import annotations

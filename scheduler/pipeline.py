@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A design as the scheduler sees it: operators in a directed graph, each a chain of timed stages. Plain data."""
+"""A design as the scheduler sees it: a directed graph of operators, each a chain of timed stages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StageLike(Protocol):
     @property
     def need(self) -> Ints: ...
     @property
-    def interval(self) -> int: ...
+    def interval(self) -> int | Ints: ...
     @property
     def latency(self) -> int: ...
 
@@ -32,7 +32,7 @@ class Stage:
 
     Attributes:
         need: [out tokens] index of the last input token that output token j waits for; never falling.
-        interval: cycles between the departures of two output tokens at full speed.
+        interval: cycles between the departures of two output tokens at full speed; [out tokens] if it varies.
         latency: cycles from the arrival of the needed token's final beat to the departure of the output
             token's final beat.
         intake: cycles between two input tokens taken when no output is due, i.e. beats per input token.
@@ -40,7 +40,7 @@ class Stage:
     """
 
     need: Ints
-    interval: int
+    interval: int | Ints
     latency: int
     intake: int = 1
     ahead: int = 0
@@ -86,7 +86,7 @@ LINK = 2
 class Pipeline:
     """A design: sources, operators in topological order, and the values that leave it.
 
-    A *kind* of sequence is its index into `Source.tokens` and `Operator.stages`: sequences of one length, as a rule.
+    A *kind* of sequence is its index into `Source.tokens` and `Operator.stages`: as a rule, one length.
     """
 
     sources: tuple[Source, ...]

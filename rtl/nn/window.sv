@@ -121,9 +121,11 @@ module window #(
 
   if (Width == 0 && StrideW > 1) begin : gen_decimate
     // Only here the final position is unknown when it passes.
+    logic b_next_q;
+    always_ff @(posedge clk) if (move) b_next_q <= chunk_end ? wait_w_q == WaitBitsW'(1) : keep;
     stream_decimate #(.Width(Taps * Beat)) u_decimate (
-        .clk, .rst, .s_data(ordered), .s_keep(b_keep_q), .s_valid(b_valid_q), .s_last(b_last_q),
-        .s_ready(b_ready), .m_data, .m_valid, .m_last, .m_ready
+        .clk, .rst, .s_data(ordered), .s_keep(b_keep_q), .s_next(b_next_q), .s_valid(b_valid_q),
+        .s_last(b_last_q), .s_ready(b_ready), .m_data, .m_valid, .m_last, .m_ready
     );
   end else begin : gen_drop
     assign m_data  = ordered;

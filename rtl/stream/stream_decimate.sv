@@ -3,7 +3,8 @@
 `default_nettype none
 
 /// Drops the beats without `s_keep`; `last` moves to the last kept beat of its sequence.
-/// A kept beat waits until the next kept beat, or the end, shows whether it is the last one.
+/// A kept beat leaves as soon as it is known whether another one follows: it waits for the beat before the
+/// next kept one, or for the end.
 module stream_decimate #(
     /// Bits of a beat, 1 and up.
     parameter int unsigned Width = 8
@@ -11,7 +12,8 @@ module stream_decimate #(
     input  wire logic             clk,
     input  wire logic             rst,      ///< synchronous, active high
     input  wire logic [Width-1:0] s_data,
-    input  wire logic             s_keep,   ///< part of the beat; every sequence keeps at least one
+    input  wire logic             s_keep,   ///< this beat is kept; every sequence keeps at least one
+    input  wire logic             s_next,   ///< the next beat, if the sequence has one, is kept
     input  wire logic             s_valid,
     input  wire logic             s_last,
     output      logic             s_ready,
@@ -21,34 +23,27 @@ module stream_decimate #(
     input  wire logic             m_ready
 );
   logic [Width-1:0] data_q;
-  logic held_q, final_q;
-  // The beat at the input decides what the held beat is.
-  wire logic decides = s_valid && (s_keep || s_last);
+  logic held_q;
+  // A beat waits while those that follow it are dropped; the one that decides is therefore never kept itself.
+  wire logic decides = (s_next || s_last) && (held_q || s_keep);
 
-  assign m_data = data_q;
-  assign m_valid = held_q && (final_q || decides);
-  assign m_last = final_q || !s_keep;
-  assign s_ready = !held_q || m_ready || !(s_keep || s_last);
+  assign m_data  = held_q ? data_q : s_data;
+  assign m_valid = s_valid && decides;
+  assign m_last  = s_last;
+  assign s_ready = m_ready || !decides;
 
   always_ff @(posedge clk) begin
-    if (m_valid && m_ready) begin
-      held_q <= 1'b0;
-      final_q <= 1'b0;
+    if (s_valid && s_ready) begin
+      held_q <= (held_q || s_keep) && !decides;
+      if (s_keep) data_q <= s_data;
     end
-    if (s_valid && s_ready && s_keep) begin
-      data_q <= s_data;
-      held_q <= 1'b1;
-      final_q <= s_last;
-    end
-    if (rst) begin
-      held_q <= 1'b0;
-      final_q <= 1'b0;
-    end
+    if (rst) held_q <= 1'b0;
   end
 
-  `CHECK_STABLE(s_stable, s_valid, s_ready, {s_keep, s_last, s_data})
+  `CHECK_STABLE(s_stable, s_valid, s_ready, {s_keep, s_next, s_last, s_data})
   `CHECK_STABLE(m_stable, m_valid, m_ready, {m_last, m_data})
-  `CHECK_NEVER(none_kept, s_valid && s_last && !s_keep && (!held_q || final_q), "a sequence kept no beat")
+  `CHECK_NEVER(none_kept, s_valid && s_last && !s_keep && !held_q, "a sequence kept no beat")
+  `CHECK_NEVER(unannounced, s_valid && s_keep && held_q, "a kept beat came without s_next before it")
 endmodule
 
 `default_nettype wire

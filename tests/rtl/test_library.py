@@ -28,7 +28,7 @@ def test_has_a_bench(module: str) -> None:
     bench = BENCHES / module / f"test_{module}.py"
     assert bench.is_file(), f"{bench} is missing: a cocotb bench and its pytest entry in one file"
     text = bench.read_text()
-    assert "@cocotb.test" in text and re.search(r"\brun_bench\(", text), f"{bench} simulates nothing"
+    assert re.search(r"^    (run_bench|check_module)\(", text, re.MULTILINE), f"{bench} simulates nothing"
 
 
 @pytest.mark.parametrize("module", MODULES)

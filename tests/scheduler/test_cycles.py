@@ -100,7 +100,7 @@ def chains(draw: st.DrawFn) -> tuple[int, list[Stage], list[int], int]:
 
 
 def clocked(tokens: int, stages: list[Stage], queues: list[int], repeat: int) -> list[int]:
-    """The same hardware, cycle by cycle: what each stage may do now is asked of its state, not of a recurrence."""
+    """The same hardware, cycle by cycle: what a stage may do is asked of its state, not of a recurrence."""
     offsets = [tokens]
     needs = []
     for s in stages:

@@ -88,6 +88,14 @@ class TorchCall:
             self.refuse(name, "computed at run time", "a constant")
         return value
 
+    def ints(self, name: str, rank: int, empty: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """A list argument with one number per axis; a single number counts for all, `empty` for none."""
+        value = self.arg(name)
+        found = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not found:
+            return empty
+        return found * rank if len(found) == 1 else found
+
     def input(self, index: int = 0) -> TensorType:
         """Type of an activation, as arranged so far."""
         return self.values[index].type
@@ -144,10 +152,11 @@ class TorchCall:
             self.refuse("input", "a run-time height or width", "images of a fixed size")
         return height, width
 
-    def sequence(self) -> None:
-        """Arrange [N, C, L] as a sequence of steps; so is the result."""
+    def sequence(self) -> tuple[None, None]:
+        """Arrange [N, C, L] as a sequence of steps; so is the result. Returns no height and no width."""
         self._spatial(3, "a sequence [N, C, L]")
         self.view = lambda kind: layout.sequence(kind.channels, self.shape[2], channels_first=True)
+        return None, None
 
     def reduce(self, dims: Sequence[int]) -> None:
         """Say that the operator makes one token of all tokens, by reducing these torch dimensions."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.frontend.program import Array, Program, Ref, Step, call
+from gatewright.frontend.program import Array, Program, Ref, Step
 
 Rewrite = Callable[[Program], Program]
 
@@ -32,18 +32,19 @@ def fold_constants(program: Program) -> Program:
         # float32, as the model computes it: a fake-quantised weight must fall on the same grid point.
         args = {k: _tensor(v) for k, v in step.args.items()}
         with torch.no_grad():
-            known[step.name] = np.array(call(step.function, args).double().numpy())
+            known[step.name] = np.array(step.function(**args).double().numpy())
     return dataclasses.replace(program, steps=tuple(steps))
 
 
 def fold_batch_norm(program: Program) -> Program:
     """g (W x + b - m) / s + h = (g/s) W x + (g/s)(b - m) + h, with s = sqrt(var + eps)."""
     steps = list(program.steps)
-    readers = program.readers
+    readers, merged = program.readers, dict[str, Ref]()
     for norm in program.steps:
         if norm.target != "aten.batch_norm.default" or norm.args["running_mean"] is None:
             continue
-        source = next((s for s in steps if s.name == norm.reads[0]), None)
+        origin = norm.reads[0]
+        source = next((s for s in steps if s.name == origin), None)
         if source is None or source.target not in AFFINE or len(readers[source.name]) != 1:
             continue
         if source.target == "aten.linear.default" and len(norm.shape or ()) != 2:
@@ -55,10 +56,12 @@ def fold_batch_norm(program: Program) -> Program:
         bias = source.args["bias"] if source.args.get("bias") is not None else np.zeros(len(weight))
         scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
         args = dict(source.args) | {"weight": scaled, "bias": bias * scale + offset}
-        merged = dataclasses.replace(source, name=norm.name, args=args, shape=norm.shape)
-        steps[steps.index(source)] = merged
+        merged[norm.name] = Ref(source.name)
+        steps[steps.index(source)] = dataclasses.replace(source, args=args)
         steps = [s for s in steps if s is not norm]
-    return dataclasses.replace(program, steps=tuple(steps))
+    steps = [dataclasses.replace(s, args={k: _put(v, merged) for k, v in s.args.items()}) for s in steps]
+    output = merged.get(program.output, Ref(program.output)).name
+    return dataclasses.replace(program, steps=tuple(steps), output=output)
 
 
 def affine(norm: Step) -> tuple[Array, Array]:

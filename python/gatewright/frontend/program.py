@@ -29,7 +29,7 @@ class Step:
     Attributes:
         name: name of its result.
         target: overload, e.g. "aten.relu.default".
-        function: the callable.
+        function: the callable; takes `args` as keywords and returns the value.
         args: every argument by its schema name, defaults filled in. An activation is a `Ref`, a
             constant tensor an array (float64 where it is real), a list may hold both.
         shape: torch shape of the result; None where the result is no tensor (a run-time size).
@@ -83,10 +83,6 @@ class Program:
                 found[name].append(step)
         return found
 
-    def step(self, name: str) -> Step | None:
-        """The step called `name`; None for the input."""
-        return next((s for s in self.steps if s.name == name), None)
-
 
 def runner(program: Program, wide: bool) -> Callable[[Array], dict[str, Array]]:
     """A function that runs one item, shape [1, ...], and returns every tensor value by name.
@@ -116,14 +112,7 @@ def runner(program: Program, wide: bool) -> Callable[[Array], dict[str, Array]]:
         with torch.no_grad():
             for step, args in prepared:
                 bound = {k: bind(v, values) for k, v in args.items()}
-                values[step.name] = call(step.function, bound)
+                values[step.name] = step.function(**bound)
         return {k: v.numpy() for k, v in values.items() if isinstance(v, torch.Tensor)}
 
     return run
-
-
-def call(function: Callable[..., Any], args: Mapping[str, Any]) -> Any:
-    """Call an ATen overload by schema names, or a plain Python operator by position."""
-    if hasattr(function, "_schema"):
-        return function(**args)
-    return function(*args.values())

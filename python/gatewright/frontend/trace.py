@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +73,6 @@ def _program(exported: torch.export.ExportedProgram) -> Program:
     known: dict[str, Any] = {}
     steps: list[Step] = []
     shape: Shape = ()
-    renamed: dict[str, str] = {}
     for node in graph.nodes:
         if node.op == "placeholder":
             if node.name == user:
@@ -81,12 +80,14 @@ def _program(exported: torch.export.ExportedProgram) -> Program:
             else:
                 known[node.name] = constants.get(node.name)
         elif node.op == "call_function":
-            if node.target is operator.getitem and node.args[0].name in renamed:
-                known[node.name] = Ref(renamed[node.args[0].name])
+            if node.target is operator.getitem:
+                # Of several results only the first is ever a value; the others are indices and saved statistics.
+                if node.args[1] != 0:
+                    raise UnsupportedError(f"{module_path(node) or 'model'} ({node.args[0].target})",
+                                           f"result {node.args[1]} is used", "its first result")
+                known[node.name] = known[node.args[0].name]
                 continue
             step = _step(node, known)
-            if str(node.target) == BATCH_NORM:
-                renamed[node.name] = step.name
             steps.append(step)
             known[node.name] = Ref(step.name)
     (result,) = graph.output_node().args[0]
@@ -114,21 +115,31 @@ def _step(node: torch.fx.Node, known: Mapping[str, Any]) -> Step:
             return _array(value)
         return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
-    function, target = node.target, str(node.target)
-    schema = getattr(function, "_schema", None)
+    target, schema = str(node.target), getattr(node.target, "_schema", None)
     if schema is None:
-        target = getattr(function, "__name__", target)
-        return Step(node.name, target, function, {str(i): plain(a) for i, a in enumerate(node.args)}, None,
-                    module_path(node))
+        name = getattr(node.target, "__name__", target)
+        args = {str(i): plain(a) for i, a in enumerate(node.args)}
+        return Step(node.name, name, _by_position(node.target), args, _shape(node), module_path(node))
     args = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
     args |= {a.name: plain(v) for a, v in zip(schema.arguments, node.args, strict=False)}
     args |= {k: plain(v) for k, v in node.kwargs.items()}
     args = {a.name: args[a.name] for a in schema.arguments if a.name in args}
+    name, function = node.name, node.target
     if target == BATCH_NORM:
         args |= {"training": False, "cudnn_enabled": False}
         function = torch.ops.aten.batch_norm.default
-        target = str(function)
-    return Step(node.name, target, function, args, _shape(node), module_path(node))
+        name, target = name.removeprefix("_native_").replace("_legit_no_training", ""), str(function)
+    elif len(schema.returns) > 1:
+        function = _first(function)
+    return Step(name, target, function, args, _shape(node), module_path(node))
+
+
+def _by_position(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda **args: function(*args.values())
+
+
+def _first(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda **args: function(**args)[0]
 
 
 def module_path(node: torch.fx.Node) -> str:

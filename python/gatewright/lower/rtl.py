@@ -162,6 +162,11 @@ def spell(graph: Graph, foldings: Mapping[str, Folding]) -> dict[str, Instance]:
     return found
 
 
+def input_lanes(graph: Graph, foldings: Mapping[str, Folding], value: str) -> int:
+    """Channels per beat of a graph input's stream."""
+    return _boundary_lanes(graph, spell(graph, foldings), value) or graph.inputs[value].channels
+
+
 def _boundary_lanes(graph: Graph, instances: Mapping[str, Instance], value: str) -> int:
     """Lanes of a graph input: those of the first operator behind it, through operators that are wiring."""
     for name, port in graph.users[value]:

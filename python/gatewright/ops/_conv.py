@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints
-from gatewright.graph import Cost, Folding, Op, Stage, TensorType, least_tokens, most_tokens
+from gatewright.fixed import Fixed, Floats, Ints
+from gatewright.graph import Cost, Folding, Op, Reference, Stage, TensorType, least_tokens, most_tokens
+from gatewright.ops._bounds import matrix_bound, real_patches
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._window import Window
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 
 class _Convolution(Op):
@@ -49,10 +54,10 @@ class _Convolution(Op):
         (x,) = inputs
         name = self.name()
         if self.groups < 1 or self.weight.shape[0] % self.groups:
-            raise GraphError(f"{name}.groups", f"{self.groups}", f"a divisor of {self.weight.shape[0]} outputs")
+            raise GraphError(f"{name}.groups", f"{self.groups}", f"a divisor of {self.weight.shape[0]}")
         if x.channels != self.inner * self.groups:
-            raise GraphError(f"{name}.weight", f"{self.inner} inputs x {self.groups} groups on {x.channels} channels",
-                             f"in * groups = {x.channels}")
+            problem = f"{self.inner} inputs x {self.groups} groups on {x.channels} channels"
+            raise GraphError(f"{name}.weight", problem, f"in * groups = {x.channels}")
         tokens = self.window().out_tokens(name, x.tokens)
         self.matrix(x.fixed)
         return TensorType(tokens, self.weight.shape[0], self.output)
@@ -63,6 +68,14 @@ class _Convolution(Op):
         vectors = patches.reshape(count, taps, self.groups, self.inner).transpose(0, 2, 1, 3)
         # 16-bit inputs: the widest the accumulator check can see without the edge's type.
         return self.matrix(Fixed(16, 0)).evaluate(vectors.reshape(count, self.groups, -1))
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        # [positions, groups, in * taps], as the float weights are: inputs outermost.
+        vectors = [real_patches(self.window(), part).transpose(0, 2, 1).reshape(len(output), self.groups, -1)
+                   for part in inputs[0]]
+        return matrix_bound(vectors[0], vectors[1], output, reference, self.groups)
+
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         """Every folding of the matrix unit, each with the fewest lanes that keep it busy."""
@@ -85,10 +98,10 @@ class _Convolution(Op):
     def check_folding(self, folding: Folding) -> None:
         """Raise GraphError unless the lanes fit the group and the matrix unit's beats."""
         if self.inner % folding.lanes:
-            raise GraphError("lanes", f"{folding.lanes} does not divide {self.inner} channels of a group", "a divisor")
+            raise GraphError("lanes", f"{folding.lanes} on {self.inner} channels of a group", "a divisor")
         if not self._whole_ratio(folding.simd, folding.lanes):
-            raise GraphError("simd", f"{folding.simd} beside patches of {self.window().taps * folding.lanes} elements",
-                             "one divides the other")
+            patch = self.window().taps * folding.lanes
+            raise GraphError("simd", f"{folding.simd} beside patches of {patch}", "one divides the other")
 
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         (x,) = inputs
@@ -103,8 +116,10 @@ class _Convolution(Op):
         window = self.window()
         count = int(np.prod(window.out_shape(tokens)))
         first, *rest = self.matrix(x.fixed, folding.lanes).stages(folding, np.arange(count))
-        if window.taps * folding.lanes != folding.simd:
-            first = dataclasses.replace(first, latency=first.latency + 1)
+        patch = window.taps * folding.lanes
+        if patch != folding.simd:
+            # The width change takes a cycle, and one for each further part of the final patch.
+            first = dataclasses.replace(first, latency=first.latency + max(1, patch // folding.simd))
         return [*window.stages(tokens, x.channels // folding.lanes), first, *rest]
 
     def common_parameters(self, folding: Folding, x: TensorType) -> dict[str, int]:
@@ -115,3 +130,35 @@ class _Convolution(Op):
             "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes, "Circular": int(window.circular),
             "MaxTokens": most_tokens(x.tokens), **self.matrix(x.fixed, folding.lanes).parameters(folding),
         }
+
+
+def sample_groups(rng: np.random.Generator, channels: int) -> tuple[int, int]:
+    """Random (groups, output channels); depthwise is among them."""
+    groups = int(rng.choice([g for g in (1, 1, 2, 3, channels) if channels % g == 0]))
+    return groups, groups * int(rng.integers(1, 7 if groups < 4 else 3))
+
+
+def torch_geometry(call: TorchCall, rank: int) -> dict[str, Any]:
+    """Stride, padding, dilation, groups and circular of a traced convolution over `rank` axes."""
+    kernel = call.arg("weight").shape[2:]
+    stride, dilation = call.ints("stride", rank), call.ints("dilation", rank)
+    stated = call.arg("padding")
+    if stated == "same":
+        # Torch puts the odd one behind.
+        reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        sides = [(r // 2, r - r // 2) for r in reach]
+    elif stated == "valid":
+        sides = [(0, 0)] * rank
+    else:
+        sides = [(p, p) for p in call.ints("padding", rank)]
+    circular = False
+    if call.padding is not None:
+        outer, circular = call.padding.amounts, call.padding.circular
+        if any(map(any, outer[:2])):
+            call.refuse("pad", outer, "padding of rows, columns or steps")
+        if circular and any(map(any, sides)):
+            call.refuse("padding", stated, "no zero padding after circular padding")
+        sides = [(a + c, b + d) for (a, b), (c, d) in zip(sides, outer[2:], strict=True)]
+    before, after = zip(*sides, strict=True)
+    return {"groups": call.arg("groups"), "stride": stride, "dilation": dilation,
+            "padding": before + after, "circular": circular}

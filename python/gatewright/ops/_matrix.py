@@ -269,7 +269,7 @@ def chunks(rows: Ints, width: int) -> Ints:
     bits = bits.reshape(len(rows), -1).astype(np.uint8)
     pad = -bits.shape[1] % 32
     packed = np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little")
-    return packed.view("<u4").astype(np.int64)
+    return np.ascontiguousarray(packed).view("<u4").astype(np.int64)
 
 
 def sample_fixed(rng: np.random.Generator, frac: int | None = None) -> Fixed:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Ints
-from gatewright.graph import Cost, Length, Stage, Tokens, most_tokens
+from gatewright.graph import Cost, Length, Stage, Tokens, least_tokens, most_tokens
 
 PAD_LATENCY = 1
 """Cycles from a beat entering `patches` to its entering the window: the register slice."""
@@ -116,10 +117,20 @@ class Window:
             raise GraphError(f"{place}.padding", f"{self.padding} circular on {rows} x {columns} tokens",
                              "at most once round the image")
 
+    def check_covered(self, place: str, tokens: Tokens) -> None:
+        """Raise GraphError when a position holds constant padding only."""
+        least, most = least_tokens(tokens), most_tokens(tokens)
+        # From one reach and padding on, a longer sequence repeats the same positions every stride.
+        enough = least + self.reach[1] + max(self.padding) + self.stride[1]
+        for count in range(least, min(most, enough) + 1):
+            if np.any(tap_index(self, count).max(axis=1) < 0):
+                problem = f"{self.padding}: a window on {count} tokens holds none of them"
+                raise GraphError(f"{place}.padding", problem, "less padding, about half the kernel")
+
     def patches(self, x: Ints, fill: int = 0) -> Ints:
         """[tokens, channels] -> [positions, taps, channels]; constant padding reads `fill`."""
         extended = np.concatenate([x, np.full((1, x.shape[1]), fill, np.int64)])
-        return extended[_tap_index(self, len(x))]
+        return extended[tap_index(self, len(x))]
 
     def stages(self, tokens: int, interval: int) -> list[Stage]:
         """Timing of `patches`: padding, then window; `interval` beats per token."""
@@ -132,7 +143,7 @@ class Window:
             # Two banks: the next sequence comes in while this one goes out.
             return Stage(need, interval, PAD_LATENCY + CIRCULAR_LATENCY + interval - 1, interval, tokens)
         # An added token follows the real one before it in raster order; the first ones wait for token 0.
-        inside = (_source_index(self, tokens) >= 0).reshape(-1)
+        inside = (source_index(self, tokens) >= 0).reshape(-1)
         return Stage(np.maximum(np.cumsum(inside) - 1, 0), interval, PAD_LATENCY, interval)
 
     def _window_stage(self, tokens: int, interval: int) -> Stage:
@@ -140,9 +151,9 @@ class Window:
         out_rows, out_columns = self.out_shape(tokens)
         row = np.arange(out_rows) * self.stride[0] + self.reach[0]
         column = np.arange(out_columns) * self.stride[1] + self.reach[1]
-        if not self.width and self.stride[1] > 1:
-            # The length is unknown: a position leaves when the next one, or the end, shows whether it is the last.
-            column = np.minimum(column + self.stride[1], columns - 1)
+        if not self.width:
+            # The length is unknown: a position leaves when the token before the next one shows if it is the last.
+            column = np.minimum(column + self.stride[1] - 1, columns - 1)
         return Stage((row[:, None] * columns + column).reshape(-1), interval, WINDOW_LATENCY, interval)
 
     def parameters(self) -> dict[str, int]:
@@ -199,8 +210,33 @@ def check_ranks(place: str, image: bool, **attributes: tuple[int, ...]) -> None:
             raise GraphError(f"{place}.{name}", f"{value}", " or ".join(f"{n} numbers" for n in allowed))
 
 
+def sample_window(rng: np.random.Generator, tokens: Tokens, image: bool | None = None, dilated: bool = True
+                  ) -> tuple[dict[str, Any], tuple[int | None, int | None]]:
+    """Random kernel, stride, padding and dilation, and (height, width), which is (None, None) for a sequence.
+
+    Args:
+        image: two axes, which needs an int `tokens`; either when None.
+    """
+    if image is None:
+        image = isinstance(tokens, int) and bool(rng.random() < 0.7)
+    axes = 2 if image else 1
+
+    def draw(low: int, high: int, count: int = axes) -> tuple[int, ...]:
+        return tuple(int(v) for v in rng.integers(low, high + 1, count))
+
+    window = {"kernel": draw(1, 4), "stride": draw(1, 3)}
+    window["padding"] = draw(0, 2, axes * int(rng.integers(1, 3)))
+    if dilated:
+        window["dilation"] = draw(1, 2) if rng.random() < 0.4 else (1,) * axes
+    if not image:
+        return window, (None, None)
+    assert isinstance(tokens, int)
+    height = int(rng.choice([h for h in range(1, tokens + 1) if tokens % h == 0]))
+    return window, (height, tokens // height)
+
+
 @lru_cache(maxsize=64)
-def _source_index(window: Window, tokens: int) -> Ints:
+def source_index(window: Window, tokens: int) -> Ints:
     """[padded rows, padded columns] input token at each padded place; -1 where it is constant."""
     rows, columns = window.shape(tokens)
     top, left, bottom, right = window.padding
@@ -213,9 +249,9 @@ def _source_index(window: Window, tokens: int) -> Ints:
 
 
 @lru_cache(maxsize=64)
-def _tap_index(window: Window, tokens: int) -> Ints:
+def tap_index(window: Window, tokens: int) -> Ints:
     """[positions, taps] input token that each tap reads; -1 where it is constant."""
-    source = _source_index(window, tokens)
+    source = source_index(window, tokens)
     axes = [np.arange(out)[:, None] * stride + np.arange(kernel) * dilation for out, stride, kernel, dilation
             in zip(window.out_shape(tokens), window.stride, window.kernel, window.dilation, strict=True)]
     row, column = axes

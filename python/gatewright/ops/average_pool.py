@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints, requantize
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Fixed, Floats, Ints, requantize
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
+from gatewright.ops._bounds import real_patches
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes, lane_foldings
+from gatewright.ops._matrix import sample_fixed
 from gatewright.ops._reciprocal import divider
-from gatewright.ops._window import Window, check_ranks, image_window, sequence_window
+from gatewright.ops._window import Window, check_ranks, image_window, sample_window, sequence_window
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 MEAN_LATENCY = 2 + SKID_LATENCY
 """Cycles from a complete window to its mean: sum, product, and the register slice that rounds."""
@@ -26,7 +31,7 @@ class AveragePool(Op):
 
     A number of taps that is a power of two divides exactly. Any other is multiplied by a 17-bit
     reciprocal R = round(2**m / taps); before rounding, the result is then off by at most
-    `taps * max|x| * |R / 2**m - 1 / taps| <= max|x| * 2**-17`: an eighth of an input unit for 16-bit inputs
+    `taps * max|x| * |R / 2**m - 1 / taps| <= max|x| * 2**-17`: a quarter of an input unit for 16-bit inputs
     and 2**-10 for 8-bit ones.
 
     Attributes:
@@ -69,6 +74,34 @@ class AveragePool(Op):
         sums = self.window().patches(inputs[0]).sum(axis=1)
         return requantize(sums * factor, fraction + self.shift, self.output)
 
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> AveragePool:
+        (x,) = inputs
+        window, shape = sample_window(rng, x.tokens, dilated=False)
+        shift = int(rng.integers(-1, 4))
+        return cls(window["kernel"], window["stride"], window["padding"], shift,
+                   sample_fixed(rng, x.fixed.frac - shift), *shape)
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        value, error = (real_patches(self.window(), part).mean(axis=1) for part in inputs[0])
+        return reference.bound(value, output, error)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> AveragePool:
+        if call.arg("ceil_mode"):
+            call.refuse("ceil_mode", True, "False", "pad the input instead")
+        rank = 2 if call.target == "aten.avg_pool2d.default" else 1
+        size = call.image() if rank == 2 else call.sequence()
+        kernel, padding = call.ints("kernel_size", rank), call.ints("padding", rank)
+        if any(padding) and not call.arg("count_include_pad"):
+            call.refuse("count_include_pad", False, "True, or no padding")
+        if rank == 2 and call.arg("divisor_override") not in (None, kernel[0] * kernel[1]):
+            call.refuse("divisor_override", call.arg("divisor_override"), "None")
+        output = call.output
+        return cls(kernel, call.ints("stride", rank, kernel), padding,
+                   call.input().fixed.frac - output.frac, output, *size)
+
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)
 
@@ -96,5 +129,6 @@ class AveragePool(Op):
         return Instance("average_pool", {
             **parameters, "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes,
             "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed), "Reciprocal": factor,
-            "Shift": fraction + self.shift, "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
+            "Shift": fraction + self.shift,
+            "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
         }, (folding.lanes,), folding.lanes)

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Folding, Instance, TensorType
-from gatewright.ops._conv import _Convolution
-from gatewright.ops._window import Window, check_ranks, sequence_window
+from gatewright.ops._conv import _Convolution, sample_groups, torch_geometry
+from gatewright.ops._matrix import Matrix
+from gatewright.ops._window import Window, check_ranks, sample_window, sequence_window
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +55,23 @@ class Conv1d(_Convolution):
 
     def window(self) -> Window:
         return sequence_window(self.weight.shape[2:], self.stride, self.padding, self.dilation, self.circular)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Conv1d:
+        (x,) = inputs
+        window, _ = sample_window(rng, x.tokens, image=False)
+        kernel, (groups, outs) = window.pop("kernel"), sample_groups(rng, x.channels)
+        shape = (outs, x.channels // groups, *kernel)
+        return cls(**Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))), groups=groups,
+                   circular=bool(rng.random() < 0.3), **window)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Conv1d:
+        call.sequence()
+        geometry = torch_geometry(call, 1)
+        output = call.output
+        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output,
+                   **geometry)
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Folding, Instance, TensorType
-from gatewright.ops._conv import _Convolution
-from gatewright.ops._window import Window, check_ranks, image_window
+from gatewright.ops._conv import _Convolution, sample_groups, torch_geometry
+from gatewright.ops._matrix import Matrix
+from gatewright.ops._window import Window, check_ranks, image_window, sample_window
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +53,32 @@ class Conv2d(_Convolution):
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 4:
-            raise GraphError("conv2d.weight", f"shape {self.weight.shape}", "[out, in / groups, rows, columns]")
+            raise GraphError("conv2d.weight", f"shape {self.weight.shape}", "[out, in / groups, rows, cols]")
         check_ranks("conv2d", True, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
     def window(self) -> Window:
         return image_window(self.weight.shape[2:], self.stride, self.padding, self.dilation,
                             self.height, self.width, self.circular)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Conv2d | None:
+        (x,) = inputs
+        if not isinstance(x.tokens, int):
+            return None
+        window, (height, width) = sample_window(rng, x.tokens, image=True)
+        kernel, (groups, outs) = window.pop("kernel"), sample_groups(rng, x.channels)
+        shape = (outs, x.channels // groups, *kernel)
+        assert height is not None and width is not None
+        return cls(**Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))), height=height, width=width,
+                   groups=groups, circular=bool(rng.random() < 0.3), **window)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> Conv2d:
+        height, width = call.image()
+        geometry = torch_geometry(call, 2) | {"height": height, "width": width}
+        output = call.output
+        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output,
+                   **geometry)
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs

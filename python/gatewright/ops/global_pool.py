@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from gatewright.errors import GraphError
-from gatewright.fixed import MAX_WIDTH, Fixed, Ints, requantize
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType, most_tokens
+from gatewright.fixed import MAX_WIDTH, Fixed, Floats, Ints, requantize
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, most_tokens
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes, lane_foldings
+from gatewright.ops._matrix import sample_fixed
 from gatewright.ops._reciprocal import fraction_bits, reciprocal
 from gatewright.ops._window import memory_cost
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 READ_LATENCY = 2 + SKID_LATENCY
 """Cycles from a sequence's final beat to the first beat of its maximum: bank switch, read, register slice."""
@@ -35,7 +39,7 @@ class GlobalPool(Op):
     """`y[0, c] = max over t of x[t, c]`, or `requantize(sum over t of x[t, c] * R[n] * 2**-m)` for the mean.
 
     `R[n] = round(2**m / n)` for the n tokens that came, with m = 16 + ceil(log2(most)): before rounding,
-    the mean is off by at most `n / most * max|x| * 2**-17`, an eighth of an input unit for 16-bit inputs
+    the mean is off by at most `n / most * max|x| * 2**-17`, a quarter of an input unit for 16-bit inputs
     and 2**-10 for 8-bit ones. It is exact when n is a power of two.
 
     Attributes:
@@ -45,8 +49,9 @@ class GlobalPool(Op):
         output: format of the result; the input's for the maximum.
     """
 
-    torch: ClassVar[tuple[str, ...]] = ("aten.adaptive_avg_pool2d.default", "aten.adaptive_avg_pool1d.default",
-                                        "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool1d.default")
+    torch: ClassVar[tuple[str, ...]] = (
+        "aten.adaptive_avg_pool1d.default", "aten.adaptive_avg_pool2d.default",
+        "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.mean.dim", "aten.amax.default")
 
     kind: Kind
     most: int
@@ -83,6 +88,38 @@ class GlobalPool(Op):
         sums = x.sum(axis=0, keepdims=True)
         return requantize(sums * reciprocal(len(x), fraction), fraction + self.shift, self.output)
 
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> GlobalPool:
+        (x,) = inputs
+        if rng.random() < 0.4:
+            return cls(Kind.MAX, most_tokens(x.tokens), 0, x.fixed)
+        shift = int(rng.integers(-1, 4))
+        return cls(Kind.AVERAGE, most_tokens(x.tokens) + int(rng.integers(0, 5)), shift,
+                   sample_fixed(rng, x.fixed.frac - shift))
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        ((value, error),) = inputs
+        if self.kind is Kind.MAX:
+            return error.max(axis=0, keepdims=True)
+        return reference.bound(value.mean(axis=0, keepdims=True), output, error.mean(axis=0, keepdims=True))
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> GlobalPool:
+        if "output_size" in call.step.args:
+            rank = 2 if "2d" in call.target else 1
+            if set(call.ints("output_size", rank)) != {1}:
+                call.refuse("output_size", call.arg("output_size"), "1", "use a pooling layer with a fixed kernel")
+            call.reduce(range(-rank, 0))
+        else:
+            if not call.arg("dim"):
+                call.refuse("dim", call.arg("dim"), "all dimensions but batch and channels")
+            call.reduce(call.arg("dim"))
+        x = call.input()
+        if "max" in call.target:
+            return cls(Kind.MAX, most_tokens(x.tokens), 0, x.fixed)
+        return cls(Kind.AVERAGE, most_tokens(x.tokens), x.fixed.frac - call.output.frac, call.output)
+
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)
 
@@ -97,15 +134,15 @@ class GlobalPool(Op):
         total = memory_cost(lanes * acc, 2 * chunks) + Cost(
             lut=lanes * (2 * acc + acc + factor + 2 * self.output.width) + 60,
             ff=lanes * (2 * acc + factor + 2 * self.output.width) + 40,
-            dsp=float(lanes * np.ceil(acc / 26) * np.ceil((factor + 1) / 17 if acc > 18 else (factor + 1) / 26)))
+            dsp=float(lanes * np.ceil(acc / 26) * np.ceil((factor + 1) / (17 if acc > 18 else 26))))
         return total if isinstance(x.tokens, int) else total + memory_cost(factor, self.most + 1)
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         interval = inputs[0].channels // folding.lanes
-        taken = Stage(np.arange(tokens), interval, 0)
-        # All chunks of a result follow the final beat, so its last one leaves interval - 1 cycles after the first.
+        taken = Stage(np.arange(tokens), interval, 0, interval)
+        # All chunks of a result follow the final beat, so its last one leaves interval - 1 cycles later.
         latency = READ_LATENCY + (self.kind is Kind.AVERAGE) + interval - 1
-        return [taken, Stage(np.array([tokens - 1]), interval, latency)]
+        return [taken, Stage(np.array([tokens - 1]), interval, latency, interval, tokens)]
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs
@@ -113,7 +150,8 @@ class GlobalPool(Op):
         return Instance("global_pool", {
             "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes,
             "Tokens": x.tokens if isinstance(x.tokens, int) else 0, "MaxTokens": self.most,
-            "Average": int(self.kind is Kind.AVERAGE), "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed),
+            "Average": int(self.kind is Kind.AVERAGE),
+            "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed),
             "Fraction": fraction_bits(self.most), "Shift": self.shift,
             "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
         }, (folding.lanes,), folding.lanes)

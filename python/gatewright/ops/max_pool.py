@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from gatewright.fixed import Ints
-from gatewright.graph import Cost, Folding, Instance, Op, Stage, TensorType
+from gatewright.fixed import Floats, Ints
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
+from gatewright.ops._bounds import real_patches
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes, lane_foldings
-from gatewright.ops._window import Window, check_ranks, image_window, sequence_window
+from gatewright.ops._window import Window, check_ranks, image_window, sample_window, sequence_window
+
+if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,33 @@ class MaxPool(Op):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        return TensorType(self.window().out_tokens("max_pool", x.tokens), x.channels, x.fixed)
+        tokens = self.window().out_tokens("max_pool", x.tokens)
+        self.window().check_covered("max_pool", x.tokens)
+        return TensorType(tokens, x.channels, x.fixed)
 
     def evaluate(self, *inputs: Ints) -> Ints:
         # Below every format: like the format's minimum, it never wins against a real token.
         return self.window().patches(inputs[0], np.iinfo(np.int64).min).max(axis=1)
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> MaxPool:
+        window, shape = sample_window(rng, inputs[0].tokens)
+        return cls(window["kernel"], window["stride"], window["padding"], window["dilation"], *shape)
+
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
+                    reference: Reference) -> Floats:
+        # |max a - max b| <= max |a - b|
+        return real_patches(self.window(), inputs[0][1]).max(axis=1)
+
+    @classmethod
+    def from_torch(cls, call: TorchCall) -> MaxPool:
+        if call.arg("ceil_mode"):
+            call.refuse("ceil_mode", True, "False", "pad the input instead")
+        rank = 2 if call.target == "aten.max_pool2d.default" else 1
+        size = call.image() if rank == 2 else call.sequence()
+        kernel = call.ints("kernel_size", rank)
+        return cls(kernel, call.ints("stride", rank, kernel), call.ints("padding", rank),
+                   call.ints("dilation", rank), *size)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)

@@ -18,7 +18,8 @@ def pack(sequence: Ints, lanes: int, kind: TensorType) -> Words:
     fields = np.asarray(sequence, np.int64).reshape(-1, lanes)
     bits = ((fields[..., None] >> np.arange(width)) & 1).astype(np.uint8).reshape(len(fields), -1)
     pad = -bits.shape[1] % 32
-    return np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little").view("<u4")
+    packed = np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little")
+    return np.ascontiguousarray(packed).view("<u4")
 
 
 def unpack(beats: Words, lanes: int, kind: TensorType) -> Ints:

@@ -183,13 +183,14 @@ class Monitor:
         beats: what was transferred, in order.
         cycles: cycle of each transfer.
         gaps: ready cycles without a beat, between the first beat and the last one; 0 is full throughput.
+        withdraws: a stalled beat may vanish, as a weight store's does when a new load begins.
 
     Raises:
         SimulationError: in `step`, at the first cycle that breaks the rule.
     """
 
     def __init__(self, pins: Pins) -> None:
-        self.pins = pins
+        self.pins, self.withdraws = pins, False
         self.beats: list[Beat] = []
         self.cycles: list[int] = []
         self.gaps = 0
@@ -210,8 +211,9 @@ class Monitor:
     def observe(self, cycle: int, valid: bool, ready: bool) -> None:
         """Check and record the cycle that ends with this edge."""
         if not valid:
-            if self._stalled is not None:
+            if self._stalled is not None and not self.withdraws:
                 raise self._broken(cycle, f"the stalled beat {self._stalled} vanished")
+            self._stalled = None
             self._hungry += ready
             return
         beat = self.pins.beat()

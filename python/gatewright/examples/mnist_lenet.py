@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A LeNet on MNIST: padded and plain convolutions, maximum pooling, three dense layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatewright.examples._base import Example
+from gatewright.examples._mnist import load
+
+
+def build() -> Any:
+    """An untrained LeNet."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+
+
+EXAMPLE = Example("mnist_lenet", build, load, epochs=12, batch=64, rate=4e-3, shift=2)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graph to scheduler and back: which foldings there are, what they cost, how long a batch takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from gatewright.boards import Board
+from gatewright.fixed import Ints
+from gatewright.graph import Folding, Graph, Node, Stage, TensorType, Tokens, most_tokens
+from gatewright.lower.depths import join_depths
+from gatewright.lower.rtl import input_lanes
+from gatewright.scheduler.cycles import Prediction, predict
+from gatewright.scheduler.folding import Choice, Options, Plan, cheapest, search
+from gatewright.scheduler.pipeline import LINK, Operator, Pipeline, Source
+
+USABLE = 0.8
+"""Share of a board's budget that a plan may fill: beyond it, place and route seldom closes timing."""
+
+
+def tokens_at(tokens: Tokens, n: int) -> int:
+    """Number of tokens of an edge when the run-time symbol is `n`."""
+    return tokens if isinstance(tokens, int) else tokens.at(n)
+
+
+def node_stages(graph: Graph, node: Node, folding: Folding, n: int) -> list[Stage]:
+    """Timing of one node for one sequence whose run-time symbol is `n`."""
+    types = graph.input_types(node)
+    return node.op.stages(folding, tokens_at(types[0].tokens, n), *types)
+
+
+def cycles_per_sequence(stages: Sequence[Stage]) -> float:
+    """Cycles that the slowest stage needs for the sequence in steady state."""
+    return float(max((np.broadcast_to(s.interval, len(s.need)).sum() for s in stages), default=0))
+
+
+def options(graph: Graph, symbol: int | None = None, most: int = 1 << 14) -> list[Options]:
+    """Every operator with all its legal foldings of at most `most` multipliers.
+
+    Args:
+        symbol: value of the run-time length that cycles are counted for; its maximum by default.
+    """
+    n = symbol or max(most_tokens(t.tokens) for t in graph.inputs.values())
+    return [Options(node.name, tuple(_choices(graph, node, n, most))) for node in graph.nodes]
+
+
+def _choices(graph: Graph, node: Node, n: int, most: int) -> Iterator[Choice]:
+    types = graph.input_types(node)
+    for folding in node.op.foldings(*types):
+        if folding.simd * folding.pe * folding.tokens <= most:
+            cycles = cycles_per_sequence(node_stages(graph, node, folding, n))
+            yield Choice(folding, cycles, asdict(node.op.cost(folding, *types)))
+
+
+def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | None = None) -> Plan:
+    """Foldings for a board.
+
+    Args:
+        target: cycles per sequence that are fast enough; then the least hardware that keeps up. Without it, the
+            fastest plan that fits.
+        symbol: see `options`.
+
+    Raises:
+        BudgetError: nothing fits, or nothing is fast enough; names the resource or operator and the shortfall.
+    """
+    budget = {k: v * USABLE for k, v in board.budget.amounts().items()}
+    found = options(graph, symbol)
+    chosen = search(found, budget) if target is None else cheapest(found, target, budget)
+    over = {k: (v, budget[k]) for k, v in chosen.total.items() if v > budget[k]}
+    if over:
+        from gatewright.errors import BudgetError
+
+        text = "; ".join(f"{k}: {need:.0f} needed, {have:.0f} usable" for k, (need, have) in over.items())
+        raise BudgetError(f"board {board.name}", text, f"{USABLE:.0%} of the board",
+                          "allow more cycles per sequence, or choose a larger board")
+    return chosen
+
+
+def pipeline(graph: Graph, foldings: Mapping[str, Folding], symbols: Sequence[int]) -> Pipeline:
+    """The design as the cycle model sees it; kind k is a sequence of run-time length symbols[k]."""
+    depths = join_depths(graph, foldings)
+    sources = tuple(
+        Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), _beats(kind, input_lanes(graph, foldings, name)))
+        for name, kind in graph.inputs.items())
+    operators = []
+    for node in graph.nodes:
+        stages = tuple(tuple(node_stages(graph, node, foldings[node.name], n)) for n in symbols)
+        queues = tuple(LINK + (depths[node.name, p].channels // graph.types[i].channels
+                               if (node.name, p) in depths else 0) for p, i in enumerate(node.inputs))
+        operators.append(Operator(node.name, node.inputs, stages, queues))
+    return Pipeline(sources, tuple(operators), graph.outputs)
+
+
+def _beats(kind: TensorType, lanes: int) -> int:
+    return max(1, kind.channels // max(1, lanes))
+
+
+def predict_cycles(graph: Graph, foldings: Mapping[str, Folding], lengths: Sequence[int] | Ints) -> Prediction:
+    """Cycles of sequences sent back to back, each given by its number of input tokens."""
+    symbols = sorted({int(n) for n in lengths})
+    return predict(pipeline(graph, foldings, symbols), [symbols.index(int(n)) for n in lengths])

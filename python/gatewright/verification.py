@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `Design.verify` found: one row per executor, and golden beside the float model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewright.errors import SimulationError
+from gatewright.frontend.imported import Compared
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One executor.
+
+    Attributes:
+        executor: its name.
+        sequences, tokens: how much went through it.
+        mismatches: integers that differ from golden.
+        cycles: clock cycles, 0 for an executor without a clock.
+        seconds: wall time, builds included.
+    """
+
+    executor: str
+    sequences: int
+    tokens: int
+    mismatches: int
+    cycles: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every executor against golden, and golden against the float model.
+
+    Attributes:
+        name: of the design.
+        rows: golden first.
+        predicted: cycles by the cycle model, without stalls.
+        compared: golden and float results with the derived bound of their difference; None if not compared.
+        stall: chance per cycle of a pause on every port.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    predicted: int
+    compared: Compared | None
+    stall: float
+
+    def problems(self) -> list[str]:
+        """What is wrong; empty when everything is equal."""
+        found = [f"{r.executor}: {r.mismatches} integers differ from golden" for r in self.rows if r.mismatches]
+        if self.compared is not None and not self.compared.holds:
+            gap, bound = self.compared.worst
+            found.append(f"golden leaves the derived tolerance of PyTorch: {gap:.4g} against {bound:.4g}")
+        return found
+
+    def check(self) -> Verification:
+        """This verification, if nothing differs.
+
+        Raises:
+            SimulationError: naming every executor that differs.
+        """
+        if self.problems():
+            raise SimulationError(f"design {self.name}", "; ".join(self.problems()))
+        return self
+
+    def table(self) -> Table:
+        """A rich table."""
+        from rich.table import Table
+
+        title = f"{self.name}: executors against golden"
+        table = Table(title=title + (f", every port pauses {self.stall:.0%} of the time" if self.stall else ""))
+        for column in ("executor", "sequences", "tokens", "mismatches", "cycles", "predicted", "seconds"):
+            table.add_column(column, justify="left" if column == "executor" else "right")
+        for row in self.rows:
+            cycles = f"{row.cycles:,}" if row.cycles else "-"
+            guess = f"{self.predicted:,} ({self.predicted / row.cycles - 1:+.2%})" if row.cycles else "-"
+            table.add_row(row.executor, f"{row.sequences:,}", f"{row.tokens:,}", f"{row.mismatches}", cycles,
+                          guess if not self.stall else "-", f"{row.seconds:.1f}")
+        if self.compared is not None:
+            gap, bound = self.compared.worst
+            table.caption = f"golden to PyTorch: largest difference {gap:.4g}, derived tolerance {bound:.4g}"
+        return table
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=110)
+        with console.capture() as capture:
+            console.print(self.table())
+        return capture.get()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bench of linear: equals the operator for every kind of folding, and keeps its interval of (IN/SIMD)*(OUT/PE) cycles."""
+
+import numpy as np
+import pytest
+from rtl.operator_bench import check_module
+
+from gatewright.fixed import Fixed
+from gatewright.graph import Folding, Length, TensorType
+from gatewright.ops.linear import Linear
+
+N = Length("n", 200)
+
+
+def operator(rng: np.random.Generator, ins: int, outs: int, x: Fixed, groups: int = 1, weight_width: int = 8,
+             output: Fixed = Fixed(8, 4)) -> Linear:
+    """Random constants, the first output's weights all lowest; sums fill the output and saturate now and then."""
+    top = 1 << (weight_width - 1)
+    weight = rng.integers(-top, top, (outs, ins // groups), dtype=np.int64)
+    weight[0] = -top
+    bias = rng.integers(-(top << 6), top << 6, outs, dtype=np.int64)
+    shift = rng.integers(0, 3, outs, dtype=np.int64) + weight_width + x.width - output.width - 1
+    shift[:2] = shift.min(), shift.min() + 3
+    return Linear(weight, bias, shift, weight_width, output, groups)
+
+
+def rearranged(op: Linear) -> Linear:
+    """The same operator with its outputs in reverse order: other constants, same formats."""
+    return Linear(op.weight[::-1].copy(), op.bias[::-1].copy(), op.shift[::-1].copy(), op.weight_width, op.output,
+                  op.groups)
+
+
+@pytest.mark.parametrize(("ins", "outs", "groups", "folding", "x"), [
+    (16, 8, 1, Folding(simd=4, pe=2), Fixed(8, 4)),
+    (16, 8, 1, Folding(simd=4, pe=2, tokens=4), Fixed(8, 4, signed=False)),
+    (6, 3, 1, Folding(simd=6, pe=3), Fixed(5, 0)),
+    (12, 6, 3, Folding(simd=2, pe=1), Fixed(8, 4)),
+], ids=["pairs", "four_tokens", "unfolded", "groups"])
+def test_linear(ins: int, outs: int, groups: int, folding: Folding, x: Fixed) -> None:
+    op = operator(np.random.default_rng(ins), ins, outs, x, groups)
+    interval = groups * (ins // groups // folding.simd) * (outs // groups // folding.pe)
+    check_module(op, TensorType(N, ins, x), folding=folding, other=rearranged(op), pace=(folding.tokens, interval))
+
+
+def test_linear_plain() -> None:
+    """The accumulator is the output: one store, no rescaling."""
+    x = Fixed(8, 4)
+    weight = np.random.default_rng(0).integers(-128, 128, (4, 8), dtype=np.int64)
+    nothing = np.zeros(4, np.int64)
+    matrix = Linear(weight, nothing, nothing, 8, Fixed(20, 4)).matrix(x)
+    op = Linear(weight, nothing, nothing, 8, matrix.accumulator)
+    assert op.matrix(x).plain
+    check_module(op, TensorType(N, 8, x), folding=Folding(simd=2, pe=4), pace=(1, 4))

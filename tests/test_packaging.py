@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A wheel built from the tree works outside the checkout.
+
+The wheel goes into an empty environment; a .pth line lends it the third-party packages of the running one. Nested
+.pth files are not read, so an editable install of the checkout stays out of sight.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = {"rtl": ("*.sv", "*.svh"), "hls": ("*.hpp",), "boards": ("*.toml",), "scheduler": ("*.py",)}
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Interpreter of an environment that holds the wheel and nothing else of ours."""
+    folder = tmp_path_factory.mktemp("wheel")
+    # From a copy: setuptools would leave, and next time reuse, a build folder in the checkout.
+    skip = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, folder / "tree", ignore=skip)
+    run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+        + ["-w", str(folder), str(folder / "tree")],
+        folder,
+    )
+    (wheel,) = folder.glob("*.whl")
+    home = folder / "env"
+    venv.create(home, with_pip=False)
+    inside = home / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(inside), "install", "-q", "--no-deps", "--no-index"]
+    run([*pip, str(wheel)], folder)
+    site = Path(
+        run([str(inside), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
+    )
+    (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    shutil.rmtree(folder / "tree")
+    return inside
+
+
+def run(command: list[str], cwd: Path) -> str:
+    # PYTHONPATH or the checkout as working folder would hide a file that the wheel lacks.
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def package(python: Path, cwd: Path) -> Path:
+    return Path(run([str(python), "-c", "import gatewright; print(gatewright.__path__[0])"], cwd).strip())
+
+
+def test_every_file_of_the_package_is_in_the_wheel(python: Path, tmp_path: Path) -> None:
+    installed = package(python, tmp_path)
+    assert not installed.is_relative_to(ROOT) and installed.is_relative_to(python.parent.parent)
+    inner = ROOT / "python" / "gatewright"
+    wanted = {p.relative_to(inner) for p in inner.rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    for room, patterns in ROOMS.items():
+        wanted |= {p.relative_to(ROOT) for pattern in patterns for p in (ROOT / room).rglob(pattern)}
+    missing = sorted(str(p) for p in wanted if not (installed / p).is_file())
+    assert not missing, "not in the wheel: a folder without __init__.py, or an ending not in package-data"
+
+
+def test_the_library_and_the_boards_are_found_from_elsewhere(python: Path, tmp_path: Path) -> None:
+    code = (
+        "from gatewright import boards; from gatewright.lower.sources import closure, library;"
+        "print(len(library()), len(closure(library())), len([boards.load(n) for n in boards.names()]))"
+    )
+    modules, files, found = map(int, run([str(python), "-c", code], tmp_path).split())
+    assert modules == files == len(list((ROOT / "rtl").rglob("*.sv")))
+    assert found == len(list((ROOT / "boards").glob("*/board.toml"))) >= 10
+
+
+def test_importing_is_light(python: Path, tmp_path: Path) -> None:
+    code = (
+        "import time; t = time.process_time(); import gatewright, sys; t = time.process_time() - t;"
+        "print(t, *{'torch', 'tvm', 'onnx', 'hls4ml', 'pynq', 'cocotb', 'rich', 'matplotlib'} & set(sys.modules))"
+    )
+    seconds, *heavy = run([str(python), "-c", code], tmp_path).split()
+    assert float(seconds) < 0.7 and not heavy
+
+
+def test_the_command_works(python: Path, tmp_path: Path) -> None:
+    assert "Usage" in run([str(python.parent / "gatewright"), "--help"], tmp_path)
+
+
+def test_constraints_name_every_dependency() -> None:
+    """A dependency without a pinned version would make two installs differ."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [s for extra in project["optional-dependencies"].values() for s in extra] + project[
+        "dependencies"
+    ]
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line and not line.startswith("#")
+    }
+    names = {"".join(c if c.isalnum() or c in "-_" else " " for c in s).split()[0] for s in lines}
+    # tomli is for Pythons that the constraints are not made for.
+    assert names - {"tomli"} <= pinned
