@@ -74,6 +74,12 @@ class _Unit:
     started: int = 0
     """Outputs whose start the intake has already waited for."""
 
+    @property
+    def burst(self) -> int:
+        """Most tokens that leave in one cycle: a link inside the operator holds at least these."""
+        starts = np.flatnonzero([gap > 0 or j == 0 for j, gap in enumerate(self.interval)])
+        return int(np.max(np.diff([*starts, len(self.interval)])))
+
     def advance(self) -> bool:
         """Do all that the links allow now; true when that was anything."""
         before = len(self.left) + len(self.taken)
@@ -231,7 +237,7 @@ def _wire(pipeline: Pipeline, order: Sequence[int], unlimited: bool) -> _Network
                     writers[value][0].targets.append(link)
                     unit.sources.append(link)
             else:
-                link = _Link(total if unlimited else LINK)
+                link = _Link(max(LINK, previous.burst))
                 previous.targets.append(link)
                 unit.sources.append(link)
             net.workers.append(unit)
@@ -287,7 +293,7 @@ def simulate(pipeline: Pipeline, order: Sequence[int] = (0,), unlimited: bool = 
 
     Args:
         order: kinds of the sequences, in the order in which they enter.
-        unlimited: links without end; `Prediction.peaks` are then the depths at which no link ever throttles.
+        unlimited: links between operators without end; `Prediction.peaks` are then the depths at which none throttles.
 
     Raises:
         SimulationError: the design deadlocks.

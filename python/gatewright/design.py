@@ -20,7 +20,8 @@ from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.imported import Imported
 from gatewright.graph import Folding, Graph
 from gatewright.lower.rtl import RtlDesign, lower
-from gatewright.schedule import plan, predict_cycles
+from gatewright.schedule import pipeline, plan
+from gatewright.scheduler.cycles import Prediction, predict
 from gatewright.sim.executors import Job, Run, executors
 from gatewright.verification import Row, Verification
 
@@ -80,9 +81,13 @@ class Design:
             raise DataError("executor", f"{name!r}", ", ".join(known))
         return known[name](job)
 
-    def predict(self, lengths: Sequence[int]) -> int:
-        """Predicted cycles of sequences of these numbers of tokens, sent back to back."""
-        return predict_cycles(self.graph, self.foldings, lengths).cycles
+    def predict(self, lengths: Sequence[int]) -> Prediction:
+        """Predicted cycles of sequences of these numbers of input tokens, sent back to back."""
+        symbols = sorted({int(n) for n in lengths})
+        paces = {p.value: p.kind.channels // p.lanes for p in self.rtl.inputs}
+        queues = {link: depth.tokens for link, depth in self.rtl.depths.items()}
+        model = pipeline(self.graph, self.foldings, symbols, paces, queues)
+        return predict(model, [symbols.index(int(n)) for n in lengths])
 
     def verify(self, batch: Any, names: Sequence[str] | None = None, *, stall: float = 0.0, seed: int = 1,
                waves: bool = False, compare: bool = True) -> Verification:
@@ -110,7 +115,7 @@ class Design:
             wrong = sum(int(np.sum(g != w)) if g.shape == w.shape else w.size
                         for g, w in zip(result.outputs[0], golden.outputs[0], strict=True))
             rows.append(Row(name, len(sequences), sum(tokens), wrong, result.cycles, seconds))
-        predicted = self.predict(tokens) if any(r.cycles for r in rows) else 0
+        predicted = self.predict(tokens).cycles if any(r.cycles for r in rows) else 0
         compared = self.imported.compare(batch) if compare and self.imported.program is not None else None
         return Verification(self.graph.name, tuple(rows), predicted, compared, stall)
 

@@ -9,21 +9,27 @@ from dataclasses import asdict
 import numpy as np
 
 from gatewright.boards import Board
-from gatewright.fixed import Ints
-from gatewright.graph import Folding, Graph, Node, Stage, TensorType, Tokens, most_tokens
-from gatewright.lower.depths import join_depths
-from gatewright.lower.rtl import input_lanes
-from gatewright.scheduler.cycles import Prediction, predict
+from gatewright.errors import BudgetError
+from gatewright.graph import Folding, Graph, Node, Stage, Tokens, most_tokens
+from gatewright.scheduler.cycles import simulate
 from gatewright.scheduler.folding import Choice, Options, Plan, cheapest, search
 from gatewright.scheduler.pipeline import LINK, Operator, Pipeline, Source
 
 USABLE = 0.8
 """Share of a board's budget that a plan may fill: beyond it, place and route seldom closes timing."""
 
+Link = tuple[str, int]
+"""An input port of a node."""
+
 
 def tokens_at(tokens: Tokens, n: int) -> int:
     """Number of tokens of an edge when the run-time symbol is `n`."""
     return tokens if isinstance(tokens, int) else tokens.at(n)
+
+
+def longest(graph: Graph) -> int:
+    """Largest value of the run-time symbol, or the number of tokens of the input."""
+    return max(k.tokens if isinstance(k.tokens, int) else k.tokens.maximum for k in graph.inputs.values())
 
 
 def node_stages(graph: Graph, node: Node, folding: Folding, n: int) -> list[Stage]:
@@ -37,13 +43,18 @@ def cycles_per_sequence(stages: Sequence[Stage]) -> float:
     return float(max((np.broadcast_to(s.interval, len(s.need)).sum() for s in stages), default=0))
 
 
+def bottleneck(graph: Graph, foldings: Mapping[str, Folding], n: int) -> float:
+    """Cycles per sequence of the slowest operator."""
+    return max(cycles_per_sequence(node_stages(graph, node, foldings[node.name], n)) for node in graph.nodes)
+
+
 def options(graph: Graph, symbol: int | None = None, most: int = 1 << 14) -> list[Options]:
     """Every operator with all its legal foldings of at most `most` multipliers.
 
     Args:
         symbol: value of the run-time length that cycles are counted for; its maximum by default.
     """
-    n = symbol or max(most_tokens(t.tokens) for t in graph.inputs.values())
+    n = symbol or longest(graph)
     return [Options(node.name, tuple(_choices(graph, node, n, most))) for node in graph.nodes]
 
 
@@ -71,34 +82,37 @@ def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | 
     chosen = search(found, budget) if target is None else cheapest(found, target, budget)
     over = {k: (v, budget[k]) for k, v in chosen.total.items() if v > budget[k]}
     if over:
-        from gatewright.errors import BudgetError
-
         text = "; ".join(f"{k}: {need:.0f} needed, {have:.0f} usable" for k, (need, have) in over.items())
         raise BudgetError(f"board {board.name}", text, f"{USABLE:.0%} of the board",
                           "allow more cycles per sequence, or choose a larger board")
     return chosen
 
 
-def pipeline(graph: Graph, foldings: Mapping[str, Folding], symbols: Sequence[int]) -> Pipeline:
-    """The design as the cycle model sees it; kind k is a sequence of run-time length symbols[k]."""
-    depths = join_depths(graph, foldings)
-    sources = tuple(
-        Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), _beats(kind, input_lanes(graph, foldings, name)))
-        for name, kind in graph.inputs.items())
+def pipeline(graph: Graph, foldings: Mapping[str, Folding], symbols: Sequence[int],
+             paces: Mapping[str, int], queues: Mapping[Link, int]) -> Pipeline:
+    """The design as the cycle model sees it; kind k is a sequence of run-time length symbols[k].
+
+    Args:
+        paces: cycles per token of each graph input.
+        queues: tokens that the FIFO of a link holds, where there is one.
+    """
+    sources = tuple(Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), paces[name])
+                    for name, kind in graph.inputs.items())
     operators = []
     for node in graph.nodes:
         stages = tuple(tuple(node_stages(graph, node, foldings[node.name], n)) for n in symbols)
-        queues = tuple(LINK + (depths[node.name, p].channels // graph.types[i].channels
-                               if (node.name, p) in depths else 0) for p, i in enumerate(node.inputs))
-        operators.append(Operator(node.name, node.inputs, stages, queues))
+        room = tuple(LINK + queues.get((node.name, port), 0) for port in range(len(node.inputs)))
+        operators.append(Operator(node.name, node.inputs, stages, room))
     return Pipeline(sources, tuple(operators), graph.outputs)
 
 
-def _beats(kind: TensorType, lanes: int) -> int:
-    return max(1, kind.channels // max(1, lanes))
+def high_water(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, int]:
+    """Most tokens that wait on each link when nothing throttles and input arrives at the bottleneck's pace.
 
-
-def predict_cycles(graph: Graph, foldings: Mapping[str, Folding], lengths: Sequence[int] | Ints) -> Prediction:
-    """Cycles of sequences sent back to back, each given by its number of input tokens."""
-    symbols = sorted({int(n) for n in lengths})
-    return predict(pipeline(graph, foldings, symbols), [symbols.index(int(n)) for n in lengths])
+    FIFOs of these depths smooth the bursts of strided operators: the design then runs at its bottleneck's pace.
+    """
+    n = longest(graph)
+    pace = bottleneck(graph, foldings, n)
+    paces = {name: max(1, int(pace // tokens_at(kind.tokens, n))) for name, kind in graph.inputs.items()}
+    sequences = 3 if most_tokens(next(iter(graph.inputs.values())).tokens) > 1 else 8
+    return dict(simulate(pipeline(graph, foldings, [n], paces, {}), [0] * sequences, unlimited=True).peaks)

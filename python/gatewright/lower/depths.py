@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FIFO depths in front of operators with two inputs, from the token dependences of the two paths.
+"""FIFO depths: what joins need so as not to deadlock, and what bursts need so as not to stall the bottleneck.
 
-When a value forks and both branches meet again, the join cannot take token t of the early branch before the late
-branch delivers its token t. Until then the fork has sent the early branch everything that the late branch needed,
-so the early branch must hold `#{u : need_early[u] <= need_late[t]} - t` tokens, where `need[t]` is the last token
-of the forked value that token t depends on. With less, the fork stops, the late branch starves, and the design
-deadlocks. On top comes what is in flight in the late branch's pipeline, so that the early one does not throttle it.
+**Joins.** When a value forks and both branches meet again, the join cannot take token t of the early branch before
+the late branch delivers its token t. Until then the fork has sent the early branch everything that the late branch
+needed, so the early branch must hold `#{u : need_early[u] <= need_late[t]} - t` tokens, where `need[t]` is the last
+token of the forked value that token t depends on. With less, the fork stops, the late branch starves, and the
+design deadlocks.
+
+**Bursts.** A pooling or strided operator delivers a row at once and then nothing for a while. A FIFO behind it that
+holds the burst keeps both neighbours busy; its depth is the high-water mark of the cycle model.
 """
 
 from __future__ import annotations
@@ -17,70 +20,82 @@ import numpy as np
 
 from gatewright.fixed import Ints
 from gatewright.graph import Folding, Graph, Node, most_tokens
+from gatewright.schedule import Link, high_water
+from gatewright.scheduler.pipeline import LINK
 
 
 @dataclass(frozen=True)
 class Depth:
-    """Depth of a FIFO in channels, and why."""
+    """Depth of a FIFO, and why.
 
+    Attributes:
+        tokens, channels: the same depth in both units.
+    """
+
+    tokens: int
     channels: int
     reason: str
 
 
-SLACK_TOKENS = 4
-"""Tokens that sit in registers, replay banks and held beats of the late branch."""
+JOIN_SLACK = 2
+"""Tokens of the late branch that sit in replay banks and held beats before the first result appears."""
 
 
-def _dependence(graph: Graph, foldings: Mapping[str, Folding], fork: str) -> dict[str, tuple[Ints, int]]:
-    """Per value reachable from `fork`: need[t] in tokens of `fork`, and the path's latency in cycles."""
-    count = most_tokens(graph.types[fork].tokens)
-    found: dict[str, tuple[Ints, int]] = {fork: (np.arange(count), 0)}
+def depths(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, Depth]:
+    """FIFOs in front of input ports of nodes; links that need none are left out."""
+    marks = high_water(graph, foldings)
+    found: dict[Link, Depth] = {}
+    for (name, port), peak in marks.items():
+        if peak > LINK:
+            found[name, port] = _depth(graph, name, port, peak, "the cycle model's high-water mark at full pace")
+    for (name, port), (lag, fork) in join_lags(graph, foldings).items():
+        least = lag + JOIN_SLACK
+        if (name, port) not in found or found[name, port].tokens < least:
+            reason = f"runs up to {lag} tokens ahead of the other input after the fork of {fork}"
+            found[name, port] = _depth(graph, name, port, least, reason)
+    return found
+
+
+def _depth(graph: Graph, name: str, port: int, tokens: int, reason: str) -> Depth:
+    kind = graph.types[graph.node(name).inputs[port]]
+    whole = min(tokens, most_tokens(kind.tokens) + JOIN_SLACK)
+    return Depth(whole, whole * kind.channels, f"{whole} tokens: input {port} of {name}: {reason}")
+
+
+def _dependence(graph: Graph, foldings: Mapping[str, Folding], fork: str) -> dict[str, Ints]:
+    """Per value reachable from `fork`: [tokens] the last token of `fork` that each token depends on."""
+    found = {fork: np.arange(most_tokens(graph.types[fork].tokens))}
     for node in graph.nodes:
         sources = [found[i] for i in node.inputs if i in found]
         if not sources or node.name == fork:
             continue
-        tokens = min(len(need) for need, _ in sources)
-        need = np.max([n[:tokens] for n, _ in sources], axis=0)
-        latency = max(cycles for _, cycles in sources)
+        tokens = min(len(need) for need in sources)
+        need = np.max([n[:tokens] for n in sources], axis=0)
         for stage in node.op.stages(foldings[node.name], tokens, *graph.input_types(node)):
             need = need[stage.need]
-            latency += stage.latency
-        found[node.name] = (need, latency)
+        found[node.name] = need
     return found
 
 
-def _pair(graph: Graph, foldings: Mapping[str, Folding], node: Node, fork: str,
-          reach: Mapping[str, tuple[Ints, int]]) -> dict[int, Depth]:
-    """Depths for the two inputs of `node` because of the fork of `fork`."""
-    depths: dict[int, Depth] = {}
-    needs = [reach[i] for i in node.inputs]
+def _lags(node: Node, reach: Mapping[str, Ints]) -> dict[int, int]:
+    """Per input port of a join, how many tokens it runs ahead of the other one."""
+    found = {}
     for early, late in ((0, 1), (1, 0)):
-        need_early, need_late = needs[early][0], needs[late][0]
+        need_early, need_late = reach[node.inputs[early]], reach[node.inputs[late]]
         arrived = np.searchsorted(need_early, need_late, side="right")
-        lag = int(np.max(arrived - np.arange(len(need_late))))
-        cycles = max(0, needs[late][1] - needs[early][1])
-        kind = graph.types[node.inputs[early]]
-        beats = kind.channels // max(1, foldings[node.name].lanes)
-        flight = -(-cycles // max(1, beats))
-        tokens = max(1, lag) + min(flight, SLACK_TOKENS * 4) + SLACK_TOKENS
-        tokens = min(tokens, most_tokens(kind.tokens) + SLACK_TOKENS)
-        reason = (f"{tokens} tokens: input {early} of {node.name} runs up to {lag} tokens ahead of input {late} "
-                  f"after the fork of {fork}, {cycles} cycles deeper")
-        depths[early] = Depth(tokens * kind.channels, reason)
-    return depths
+        found[early] = max(1, int(np.max(arrived - np.arange(len(need_late)))))
+    return found
 
 
-def join_depths(graph: Graph, foldings: Mapping[str, Folding]) -> dict[tuple[str, int], Depth]:
-    """FIFOs in front of joins whose inputs have a common ancestor, deepest requirement of all ancestors."""
-    found: dict[tuple[str, int], Depth] = {}
-    forks = [value for value, users in graph.users.items() if len(users) > 1]
-    for fork in forks:
+def join_lags(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, tuple[int, str]]:
+    """(tokens, forked value) per input of a join whose inputs have a common ancestor; the worst ancestor counts."""
+    found: dict[Link, tuple[int, str]] = {}
+    for fork in (value for value, users in graph.users.items() if len(users) > 1):
         reach = _dependence(graph, foldings, fork)
         for node in graph.nodes:
             if len(node.inputs) < 2 or any(i not in reach for i in node.inputs):
                 continue
-            for port, depth in _pair(graph, foldings, node, fork, reach).items():
-                key = (node.name, port)
-                if key not in found or found[key].channels < depth.channels:
-                    found[key] = depth
+            for port, lag in _lags(node, reach).items():
+                if (node.name, port) not in found or found[node.name, port][0] < lag:
+                    found[node.name, port] = (lag, fork)
     return found

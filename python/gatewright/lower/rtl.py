@@ -18,7 +18,7 @@ import numpy as np
 from gatewright.errors import FoldingError, GraphError
 from gatewright.fixed import Ints
 from gatewright.graph import Folding, Graph, Instance, Node, TensorType, most_tokens
-from gatewright.lower.depths import Depth, join_depths
+from gatewright.lower.depths import Depth, depths
 from gatewright.lower.sources import INCLUDE, closure
 
 
@@ -162,11 +162,6 @@ def spell(graph: Graph, foldings: Mapping[str, Folding]) -> dict[str, Instance]:
     return found
 
 
-def input_lanes(graph: Graph, foldings: Mapping[str, Folding], value: str) -> int:
-    """Channels per beat of a graph input's stream."""
-    return _boundary_lanes(graph, spell(graph, foldings), value) or graph.inputs[value].channels
-
-
 def _boundary_lanes(graph: Graph, instances: Mapping[str, Instance], value: str) -> int:
     """Lanes of a graph input: those of the first operator behind it, through operators that are wiring."""
     for name, port in graph.users[value]:
@@ -185,7 +180,7 @@ def lower(graph: Graph, foldings: Mapping[str, Folding], name: str | None = None
     """
     top = name or f"{graph.name}_top"
     instances = spell(graph, foldings)
-    depths = join_depths(graph, foldings)
+    queues = depths(graph, foldings)
     writer = _Writer()
     streams: dict[tuple[str, int], _Stream] = {}
 
@@ -204,7 +199,7 @@ def lower(graph: Graph, foldings: Mapping[str, Folding], name: str | None = None
     outputs: dict[str, Port] = {}
     chain = "w"
     for node in graph.nodes:
-        source = _place(writer, graph, node, instances.get(node.name), streams, depths, chain)
+        source = _place(writer, graph, node, instances.get(node.name), streams, queues, chain)
         if node.name in instances and instances[node.name].memory is not None:
             chain = f"x_{node.name}"
         if node.name in graph.outputs:
@@ -225,11 +220,11 @@ def lower(graph: Graph, foldings: Mapping[str, Folding], name: str | None = None
     modules = {i.module for i in instances.values()} | {"stream_width", "stream_fork", "stream_fifo"}
     return RtlDesign(top, _module(top, graph, inputs, ordered, writer.lines), tuple(closure(sorted(modules), extra)),
                      tuple(inputs), ordered, np.concatenate(memories) if memories else np.zeros(0, np.int64),
-                     instances, depths)
+                     instances, queues)
 
 
 def _place(writer: _Writer, graph: Graph, node: Node, instance: Instance | None,
-           streams: Mapping[tuple[str, int], _Stream], depths: Mapping[tuple[str, int], Depth],
+           streams: Mapping[tuple[str, int], _Stream], queues: Mapping[tuple[str, int], Depth],
            chain: str) -> _Stream:
     """Instantiate one node with its width changes and FIFOs; returns its output stream."""
     if instance is None:
@@ -238,7 +233,7 @@ def _place(writer: _Writer, graph: Graph, node: Node, instance: Instance | None,
     connections: dict[str, str] = {}
     for port, lanes in enumerate(instance.in_lanes):
         stream = writer.reshape_lanes(streams[node.name, port], lanes, f"w_{node.name}_{port}")
-        depth = depths.get((node.name, port))
+        depth = queues.get((node.name, port))
         if depth is not None:
             queue = writer.declare(_Stream(f"q_{node.name}_{port}", stream.lanes, stream.width))
             writer.lines.append(f"  // {depth.reason}")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lowered design as the scheduler's pipeline: operators' stages, width changes, FIFOs; and their foldings as options."""
+"""A lowered design as the scheduler's pipeline: stages of operators, width changes, FIFOs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import gcd
 
 import numpy as np
 
@@ -59,14 +60,17 @@ def _link(
     depth = design.depths.get((name, port))
     if depth is None and given == wanted:
         return []
-    beats, latency, queue = channels // min(given, wanted), 0, LINK
-    if given != wanted:
-        # Narrowing: the final beat is shifted out part by part. Widening: it is complete one cycle later.
-        latency = given // wanted if given > wanted else 1
+    # A change between lanes of which neither divides the other goes through their common divisor.
+    narrow, latency, queue = gcd(given, wanted), 0, LINK
+    if given > narrow:
+        # The final beat is shifted out part by part.
+        latency += given // narrow
+    if wanted > narrow:
+        latency += 1
     if depth is not None:
         latency += FIFO_LATENCY
         queue += depth.channels // channels
-    stages = tuple((Stage(np.arange(n), beats, latency, channels // given, ahead=queue),) for n in counts)
+    stages = tuple((Stage(np.arange(n), channels // narrow, latency, channels // given, ahead=queue),) for n in counts)
     return [Operator(f"{name}.{port}", (value,), stages, (queue,))]
 
 
