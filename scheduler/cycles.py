@@ -127,17 +127,18 @@ class _Unit:
 
 @dataclass
 class _Feeder:
-    """A source: one token every `interval` cycles, as soon as there is room."""
+    """A source: one token every `interval` cycles, as soon as there is room; `due` holds back first tokens."""
 
     targets: list[_Link]
     interval: int
     count: int
+    due: dict[int, int]
     left: list[int] = field(default_factory=list)
 
     def advance(self) -> bool:
         start = len(self.left)
         while (j := len(self.left)) < self.count:
-            time = (self.left[-1] if self.left else -1) + self.interval
+            time = max((self.left[-1] if self.left else -1) + self.interval, self.due.get(j, 0))
             full = False
             for link in self.targets:
                 if j >= link.queue:
@@ -210,7 +211,9 @@ def _wire(pipeline: Pipeline, order: Sequence[int], unlimited: bool) -> _Network
     writers: dict[str, tuple[_Unit | _Feeder, Ints]] = {}
     for source in pipeline.sources:
         counts = np.asarray([source.tokens[k] for k in order], np.int64)
-        feeder = _Feeder([], source.interval, int(counts.sum()))
+        firsts = np.cumsum(counts) - counts
+        due = {int(j): k * source.period for k, j in enumerate(firsts)}
+        feeder = _Feeder([], source.interval, int(counts.sum()), due)
         net.workers.append(feeder)
         writers[source.name] = (feeder, counts)
     for operator in pipeline.operators:

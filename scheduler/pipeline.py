@@ -54,11 +54,13 @@ class Source:
         name: the value it carries.
         tokens: tokens of a sequence of each kind.
         interval: cycles per token, i.e. beats per token.
+        period: sequence k does not begin before cycle k * period.
     """
 
     name: str
     tokens: tuple[int, ...]
     interval: int = 1
+    period: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,7 @@ def as_json(pipeline: Pipeline) -> dict[str, Any]:
 
     return {
         "sources": [
-            {"name": s.name, "tokens": list(s.tokens), "interval": s.interval} for s in pipeline.sources
+            {"name": s.name, "tokens": list(s.tokens), "interval": s.interval, "period": s.period} for s in pipeline.sources
         ],
         "operators": [
             {
@@ -168,7 +170,7 @@ def from_json(data: Mapping[str, Any]) -> Pipeline:
         return {k: int(v) for k, v in one.items() if k != "need"}
 
     try:
-        sources = tuple(Source(s["name"], tuple(s["tokens"]), s.get("interval", 1)) for s in data["sources"])
+        sources = tuple(Source(s["name"], tuple(s["tokens"]), s.get("interval", 1), s.get("period", 0)) for s in data["sources"])
         operators = tuple(
             Operator(o["name"], tuple(o["inputs"]), stages(o["stages"]), tuple(o.get("queues", ())))
             for o in data["operators"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from gatewright.errors import DataError, GraphError
 from gatewright.fixed import Fixed, Floats, Ints
@@ -184,35 +185,51 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The float operator that a node stands for, for its error bound.
+    """The float operator that a node stands for.
 
     Attributes:
-        constants: real weights before quantisation, by attribute name.
+        constants: real weights before quantization, by attribute name.
+        errors: |quantized - real| of the same constants.
         relu: saturation at 0 stands for a ReLU that follows in the float model.
         rounded: the float model itself rounds (half to even) and saturates the result to this format.
     """
 
     constants: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
+    errors: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
     relu: bool = False
     rounded: Fixed | None = None
 
-    def bound(self, ideal: Floats, output: Floats, spread: Floats) -> Floats:
+    def then(self, values: Floats) -> Floats:
+        """What the float model makes of the operator's own results."""
+        if self.relu:
+            values = np.maximum(values, 0.0)
+        if self.rounded is not None:
+            form = self.rounded
+            values = form.dequantize(np.clip(np.rint(np.ldexp(values, form.frac)), form.lo, form.hi))
+        return values
+
+    def bound(self, form: Fixed, ideal: Floats, output: Floats, own: Floats, spread: Floats,
+              rounds: npt.ArrayLike = True) -> Floats:
         """Bound of |golden - float| of a result.
 
         Args:
-            ideal: the float operator at the golden inputs.
+            form: format of the result.
+            ideal: the float operator's own results at the golden inputs.
             output: golden real values.
+            own: what quantized constants change at the golden inputs.
             spread: how far the float operator can move when its inputs move by their errors.
+            rounds: whether the exact result is rounded to `form`, per channel or for all.
         """
         if self.rounded is not None:
-            form = self.rounded
-            ideal = form.dequantize(np.clip(np.rint(np.ldexp(ideal, form.frac)), form.lo, form.hi))
-            # Rounding moves two values apart by at most one step more than they are.
-            spread = np.where(spread > 0, spread + form.ulp, 0.0)
-        elif self.relu:
-            # max(., 0) moves no two values further apart.
-            ideal = np.maximum(ideal, 0.0)
-        return np.abs(ideal - output) + spread
+            # Both sides round and saturate: that moves two values apart by at most one step more than they are.
+            moved = own + spread
+            tie = np.minimum(np.abs(self.then(ideal) - output), form.ulp)
+            return np.where(moved > 0, moved + form.ulp, tie)
+        highest, lowest = form.dequantize(np.array([form.hi, form.lo]))
+        # A ReLU saturates at 0 in the float model as well, and max(., 0) moves no two values further apart.
+        stuck = (output >= highest) | ((output <= lowest) & (not self.relu))
+        clipped = np.where(stuck, np.abs(self.then(ideal) - output), 0.0)
+        return np.asarray(rounds) * form.ulp / 2 + own + clipped + spread
 
 
 class Op(ABC):
@@ -248,12 +265,16 @@ class Op(ABC):
     def evaluate(self, *inputs: Ints) -> Ints:
         """The exact integer meaning on one sequence: [tokens, channels] arrays in and out."""
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        """The float operator on real streams, without `reference.then`."""
+        raise NotImplementedError(self.name())
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         """Bound of |golden - float| per output element, for one sequence.
 
-        Running error analysis: what rounding, saturation and quantised weights did at the golden inputs, plus
-        the inputs' errors carried through the float operator.
+        Running error analysis: what rounding, saturation and quantized constants can do at the golden inputs,
+        plus the inputs' errors carried through the float operator.
 
         Args:
             inputs: (golden real values, bound of their error), one pair per input.

@@ -10,13 +10,16 @@ import numpy as np
 
 from gatewright.boards import Board
 from gatewright.errors import BudgetError
-from gatewright.graph import Folding, Graph, Node, Stage, Tokens, most_tokens
+from gatewright.graph import Folding, Graph, Node, Stage, Tokens
 from gatewright.scheduler.cycles import simulate
 from gatewright.scheduler.folding import Choice, Options, Plan, cheapest, search
 from gatewright.scheduler.pipeline import LINK, Operator, Pipeline, Source
 
 USABLE = 0.8
 """Share of a board's budget that a plan may fill: beyond it, place and route seldom closes timing."""
+
+SETTLING = 4
+"""Sequences after which the high-water marks no longer rise."""
 
 Link = tuple[str, int]
 """An input port of a node."""
@@ -38,14 +41,24 @@ def node_stages(graph: Graph, node: Node, folding: Folding, n: int) -> list[Stag
     return node.op.stages(folding, tokens_at(types[0].tokens, n), *types)
 
 
-def cycles_per_sequence(stages: Sequence[Stage]) -> float:
-    """Cycles that the slowest stage needs for the sequence in steady state."""
-    return float(max((np.broadcast_to(s.interval, len(s.need)).sum() for s in stages), default=0))
+def cycles_per_sequence(stages: Sequence[Stage], tokens: int) -> float:
+    """Cycles that the slowest stage needs in steady state for a sequence of `tokens` input tokens."""
+    slowest = 0
+    for stage in stages:
+        slowest = max(slowest, int(np.broadcast_to(stage.interval, len(stage.need)).sum()), stage.intake * tokens)
+        tokens = len(stage.need)
+    return float(slowest)
+
+
+def node_cycles(graph: Graph, node: Node, folding: Folding, n: int) -> float:
+    """Cycles per sequence of one node in steady state."""
+    tokens = tokens_at(graph.input_types(node)[0].tokens, n)
+    return cycles_per_sequence(node_stages(graph, node, folding, n), tokens)
 
 
 def bottleneck(graph: Graph, foldings: Mapping[str, Folding], n: int) -> float:
     """Cycles per sequence of the slowest operator."""
-    return max(cycles_per_sequence(node_stages(graph, node, foldings[node.name], n)) for node in graph.nodes)
+    return max(node_cycles(graph, node, foldings[node.name], n) for node in graph.nodes)
 
 
 def options(graph: Graph, symbol: int | None = None, most: int = 1 << 14) -> list[Options]:
@@ -62,7 +75,7 @@ def _choices(graph: Graph, node: Node, n: int, most: int) -> Iterator[Choice]:
     types = graph.input_types(node)
     for folding in node.op.foldings(*types):
         if folding.simd * folding.pe * folding.tokens <= most:
-            cycles = cycles_per_sequence(node_stages(graph, node, folding, n))
+            cycles = node_cycles(graph, node, folding, n)
             yield Choice(folding, cycles, asdict(node.op.cost(folding, *types)))
 
 
@@ -89,14 +102,15 @@ def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | 
 
 
 def pipeline(graph: Graph, foldings: Mapping[str, Folding], symbols: Sequence[int],
-             paces: Mapping[str, int], queues: Mapping[Link, int]) -> Pipeline:
+             paces: Mapping[str, int], queues: Mapping[Link, int], period: int = 0) -> Pipeline:
     """The design as the cycle model sees it; kind k is a sequence of run-time length symbols[k].
 
     Args:
         paces: cycles per token of each graph input.
         queues: tokens that the FIFO of a link holds, where there is one.
+        period: least cycles between the starts of two sequences.
     """
-    sources = tuple(Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), paces[name])
+    sources = tuple(Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), paces[name], period)
                     for name, kind in graph.inputs.items())
     operators = []
     for node in graph.nodes:
@@ -114,5 +128,9 @@ def high_water(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, int]
     n = longest(graph)
     pace = bottleneck(graph, foldings, n)
     paces = {name: max(1, int(pace // tokens_at(kind.tokens, n))) for name, kind in graph.inputs.items()}
-    sequences = 3 if most_tokens(next(iter(graph.inputs.values())).tokens) > 1 else 8
-    return dict(simulate(pipeline(graph, foldings, [n], paces, {}), [0] * sequences, unlimited=True).peaks)
+    model = pipeline(graph, foldings, [n], paces, {}, round(pace))
+    peaks = simulate(model, [0] * SETTLING, unlimited=True).peaks
+    # A graph input can wait outside, unless several operators read it.
+    waits = {name for name in graph.inputs if len(graph.users[name]) == 1}
+    return {(name, port): peak for (name, port), peak in peaks.items()
+            if graph.node(name).inputs[port] not in waits}

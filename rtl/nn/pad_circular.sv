@@ -143,7 +143,7 @@ module pad_circular #(
                                                        : AddressBits'(Size - 1)),
                "the sequence is longer than the buffer")
   `CHECK_NEVER(too_short, take && s_last && Width == 0
-                          && (32'(count) < Left * Chunks || 32'(count) < Right * Chunks),
+                          && 32'(count) + 1 <= (Left > Right ? Left : Right) * Chunks,
                "the sequence is shorter than its padding")
 endmodule
 

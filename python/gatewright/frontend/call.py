@@ -61,7 +61,7 @@ class TorchCall:
         step: the traced call.
         values: its activations in argument order.
         view: lays out the result, given its type; set by the arranging methods.
-        constants: real weights by operator attribute, kept for the error bound.
+        constants, errors: real weights by operator attribute and what quantization changed, for the error bound.
         took_output: whether `output` was read.
     """
 
@@ -71,6 +71,7 @@ class TorchCall:
         self.values = list(values)
         self.config = config
         self.constants: dict[str, Floats] = {}
+        self.errors: dict[str, Floats] = {}
         self.took_output = False
         self.view: Callable[[TensorType], View] = self._elementwise
         self._output, self.emit = output, emit
@@ -224,14 +225,26 @@ class TorchCall:
             weight and bias integers, right shift per output channel, weight width.
         """
         real = np.zeros(len(weight)) if bias is None else bias
-        self.constants = {"weight": np.array(weight), "bias": np.array(real)}
-        return weights.matrix(weight, real, x, output, self.config, self.step.place)
+        found = weights.matrix(weight, real, x, output, self.config, self.step.place)
+        ints, offsets, shift, _ = found
+        frac = shift + output.frac - x.frac
+        tall = frac.reshape(-1, *[1] * (weight.ndim - 1))
+        self._keep("weight", weight, np.ldexp(ints.astype(np.float64), -tall))
+        self._keep("bias", real, np.ldexp(offsets.astype(np.float64), -(frac + x.frac)))
+        return found
 
     def polynomial(self, square: Floats, slope: Floats, constant: Floats) -> tuple[Ints, Ints, Ints, int]:
         """Integers of the coefficients of a quadratic, and the binary point of `square`."""
-        self.constants = {"square": square, "slope": slope, "constant": constant}
-        return weights.polynomial(square, slope, constant, self.input().fixed, self.config.weight_bits,
-                                  self.config.method)
+        x = self.input().fixed.frac
+        a, b, c, frac = weights.polynomial(square, slope, constant, self.input().fixed, self.config.weight_bits,
+                                           self.config.method)
+        self._keep("square", square, np.ldexp(a.astype(np.float64), -frac))
+        self._keep("slope", slope, np.ldexp(b.astype(np.float64), -frac - x))
+        self._keep("constant", constant, np.ldexp(c.astype(np.float64), -frac - 2 * x))
+        return a, b, c, frac
+
+    def _keep(self, name: str, real: Floats, quantized: Floats) -> None:
+        self.constants[name], self.errors[name] = np.array(real), np.abs(quantized - real)
 
     # Internals
 

@@ -35,22 +35,30 @@ class Compared:
     Attributes:
         golden: real values of the integer results.
         real: the float model in float64.
-        bound: |golden - real| never exceeds it.
+        bound: |golden - real| never exceeds it. Every layer's worst case adds up, so it grows with depth.
+        layers: per node (error, bound, error / bound) of the golden integers against the float operator at the
+            same golden inputs, at the worst place. This stays sharp at any depth.
+        meaning: largest difference between the float model and the graph run in real numbers; float64 rounding
+            only, because both compute the same function.
     """
 
     golden: list[Floats]
     real: list[Floats]
     bound: list[Floats]
+    layers: dict[str, tuple[float, float, float]]
+    meaning: float
 
     @property
     def holds(self) -> bool:
-        """True when every difference is within its bound."""
-        return all(bool(np.all(np.abs(g - f) <= b))
+        """True when every difference, of every layer and of the results, is within its bound."""
+        ends = all(bool(np.all(np.abs(g - f) <= b))
                    for g, f, b in zip(self.golden, self.real, self.bound, strict=True))
+        scale = max((float(np.max(np.abs(f))) for f in self.real), default=0.0)
+        return ends and all(r <= 1 for _, _, r in self.layers.values()) and self.meaning <= 1e-9 * (1 + scale)
 
     @property
     def worst(self) -> tuple[float, float]:
-        """Largest difference and largest bound."""
+        """Largest difference and largest bound of the results."""
         gaps = (float(np.max(np.abs(g - f))) for g, f in zip(self.golden, self.real, strict=True))
         return max(gaps), max(float(b.max()) for b in self.bound)
 
@@ -122,31 +130,49 @@ class Imported:
             raise DataError("compare", "the float model is not stored in the file", "a freshly imported model",
                             "use bound() for golden values and bounds")
         run, output = runner(self.program, wide=True), self.program.output
-        real = [run(item)[output] for item in self._items(batch)]
-        golden, bound = self.bound(batch)
-        return Compared(golden, [f[0] for f in real], bound)
+        golden, real, bound, meaning = [], [], [], 0.0
+        layers: dict[str, tuple[float, float, float]] = {}
+        for item in track(self._items(batch), "comparison"):
+            stream = layout.to_stream(self.entry, item.astype(np.float64))
+            wanted = run(item)[output][0]
+            value, limit = self._bound(stream, layers)
+            meaning = max(meaning, float(np.max(np.abs(self._item(self._real(stream)) - wanted))))
+            golden.append(self._item(value))
+            real.append(wanted)
+            bound.append(self._item(limit))
+        return Compared(golden, real, bound, layers, meaning)
 
     def bound(self, batch: Any) -> tuple[list[Floats], list[Floats]]:
         """Golden results and the bound of their distance to the float model, per item in torch layout."""
-        golden, bounds = [], []
-        for real in track(self._streams(batch), "error bounds"):
-            value, bound = self._bound(real)
-            golden.append(self._item(value))
-            bounds.append(self._item(bound))
-        return golden, bounds
+        found = [self._bound(real, {}) for real in track(self._streams(batch), "error bounds")]
+        return [self._item(value) for value, _ in found], [self._item(limit) for _, limit in found]
 
-    def _bound(self, real: Floats) -> tuple[Floats, Floats]:
-        """Golden output and its bound for one real input stream."""
+    def _real(self, stream: Floats) -> Floats:
+        """The graph's float meaning on one real input stream."""
+        values = {self.input: self.references[self.input].then(stream)}
+        for node in self.raw.nodes:
+            reference = self.references[node.name]
+            values[node.name] = reference.then(node.op.real([values[i] for i in node.inputs], reference))
+        return values[self.raw.outputs[0]]
+
+    def _bound(self, real: Floats, layers: dict[str, tuple[float, float, float]]) -> tuple[Floats, Floats]:
+        """Golden output and its bound for one real input stream; updates the worst of each layer."""
         types = self.raw.types
         trace = self.raw.trace({self.input: self.input_type.fixed.quantize(real)})
         value = {n: types[n].fixed.dequantize(x) for n, x in trace.items()}
         entry = self.references[self.input]
-        bound = {self.input: entry.bound(real, value[self.input], np.zeros_like(real))}
+        none = np.zeros(())
+        bound = {self.input: entry.bound(self.input_type.fixed, real, value[self.input], none, none)}
         for node in self.raw.nodes:
-            inputs = [(value[i], bound[i]) for i in node.inputs]
-            found = node.op.error_bound(inputs, value[node.name], self.references[node.name])
-            room = SLACK * (np.abs(value[node.name]) + max(float(np.max(np.abs(v))) for v, _ in inputs))
-            bound[node.name] = np.where(found > 0, found * (1 + SLACK) + room, 0.0)
+            reference, output = self.references[node.name], value[node.name]
+            inputs = [value[i] for i in node.inputs]
+            # Float64 rounds the sums that a bound and a reference value are made of.
+            room = SLACK * (np.abs(output) + max(float(np.max(np.abs(v))) for v in inputs))
+            whole = node.op.error_bound([(value[i], bound[i]) for i in node.inputs], output, reference)
+            bound[node.name] = np.where(whole > 0, whole * (1 + SLACK) + room, 0.0)
+            local = node.op.error_bound([(v, np.zeros_like(v)) for v in inputs], output, reference)
+            error = np.abs(reference.then(node.op.real(inputs, reference)) - output)
+            _worst(layers, node.name, error, local + room)
         (output,) = self.raw.outputs
         return value[output], bound[output]
 
@@ -155,10 +181,11 @@ class Imported:
         structure, arrays = to_dict(self.raw)
         references = {}
         for name, reference in self.references.items():
-            keys = {c: f"real/{name}/{c}" for c in reference.constants}
-            arrays |= {k: reference.constants[c] for c, k in keys.items()}  # type: ignore[dict-item]
             form = reference.rounded
-            references[name] = {"constants": keys, "relu": reference.relu,
+            kept = {f"{kind}/{name}/{c}": a for kind in ("constants", "errors")
+                    for c, a in getattr(reference, kind).items()}
+            arrays |= kept  # type: ignore[arg-type]
+            references[name] = {"keys": list(kept), "relu": reference.relu,
                                 "rounded": None if form is None else [form.width, form.frac, form.signed]}
         text = json.dumps({"graph": structure, "entry": layout.as_json(self.entry),
                            "exit": layout.as_json(self.exit), "references": references})
@@ -176,10 +203,7 @@ class Imported:
                 arrays = {k: file[k] for k in file.files}
             data = json.loads(str(arrays.pop("model")))
             raw = from_dict(data["graph"], arrays)
-            references = {
-                name: Reference({c: arrays[k] for c, k in r["constants"].items()}, r["relu"],
-                                None if r["rounded"] is None else Fixed(*r["rounded"]))
-                for name, r in data["references"].items()}
+            references = {name: _reference(r, arrays) for name, r in data["references"].items()}
             return Imported(raw, layout.from_json(data["entry"]), layout.from_json(data["exit"]), references)
         except (OSError, KeyError, ValueError) as error:
             raise DataError(str(path), f"cannot be read: {error}", "a file written by Imported.save") from error
@@ -201,3 +225,20 @@ class Imported:
 
 def _stacked(found: list[Floats]) -> Floats | list[Floats]:
     return np.stack(found) if len({f.shape for f in found}) == 1 else found
+
+
+def _worst(layers: dict[str, tuple[float, float, float]], name: str, error: Floats, bound: Floats) -> None:
+    """Keep the place where the error comes closest to its bound."""
+    ratio = error / np.maximum(bound, np.finfo(np.float64).tiny)
+    at = int(np.argmax(ratio))
+    found = float(error.flat[at]), float(np.broadcast_to(bound, error.shape).flat[at]), float(ratio.flat[at])
+    layers[name] = max(layers.get(name, found), found, key=lambda f: f[2])
+
+
+def _reference(saved: Mapping[str, Any], arrays: Mapping[str, Any]) -> Reference:
+    parts: dict[str, dict[str, Any]] = {"constants": {}, "errors": {}}
+    for key in saved["keys"]:
+        kind, _, attribute = key.split("/")
+        parts[kind][attribute] = arrays[key]
+    form = saved["rounded"]
+    return Reference(parts["constants"], parts["errors"], saved["relu"], None if form is None else Fixed(*form))

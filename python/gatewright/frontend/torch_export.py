@@ -209,10 +209,10 @@ class _Builder:
         try:
             op = cls.from_torch(call)
             call.check()
-            reference = Reference(call.constants)
+            reference = Reference(call.constants, call.errors)
             rounded = None
             if call.took_output:
-                reference = Reference(call.constants, wanted.relu, wanted.rounded)
+                reference = dataclasses.replace(reference, relu=wanted.relu, rounded=wanted.rounded)
                 rounded = wanted.rounded
             elif self.keeps_format(step) or not read[0].type.fixed.signed:
                 # Nothing changes the values of an input that is already rounded.

@@ -13,7 +13,7 @@ import numpy as np
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Op, Reference, Stage, TensorType, least_tokens, most_tokens
-from gatewright.ops._bounds import matrix_bound, real_patches
+from gatewright.ops._bounds import matrix_bound, matrix_real, real_patches
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._window import Window
 
@@ -69,13 +69,18 @@ class _Convolution(Op):
         # 16-bit inputs: the widest the accumulator check can see without the edge's type.
         return self.matrix(Fixed(16, 0)).evaluate(vectors.reshape(count, self.groups, -1))
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return matrix_real(self._vectors(inputs[0]), reference)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
-        # [positions, groups, in * taps], as the float weights are: inputs outermost.
-        vectors = [real_patches(self.window(), part).transpose(0, 2, 1).reshape(len(output), self.groups, -1)
-                   for part in inputs[0]]
-        return matrix_bound(vectors[0], vectors[1], output, reference, self.groups)
+        value, error = (self._vectors(part) for part in inputs[0])
+        return matrix_bound(value, error, output, reference, self.output, self.shift)
 
+    def _vectors(self, values: Floats) -> Floats:
+        """[tokens, channels] -> [positions, groups, in * taps], inputs outermost as in the float weights."""
+        patches = real_patches(self.window(), values)
+        return patches.transpose(0, 2, 1).reshape(len(patches), self.groups, -1)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         """Every folding of the matrix unit, each with the fewest lanes that keep it busy."""
@@ -113,14 +118,27 @@ class _Convolution(Op):
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         (x,) = inputs
-        window = self.window()
-        count = int(np.prod(window.out_shape(tokens)))
-        first, *rest = self.matrix(x.fixed, folding.lanes).stages(folding, np.arange(count))
+        window, matrix = self.window(), self.matrix(x.fixed, folding.lanes)
+        chunks, parts = x.channels // folding.lanes, window.parts(tokens, x.channels // folding.lanes)
+        # Several groups are several vectors per position, which the matrix unit takes one by one.
+        vectors = self.groups if parts == chunks else 1
+        count, per_vector = int(np.prod(window.out_shape(tokens))), parts // vectors
         patch = window.taps * folding.lanes
+        handover = max(1, patch // folding.simd) * (chunks // parts)
+        first, *rest = matrix.stages(folding, np.arange(1, count * vectors + 1) * per_vector - 1)
+        interval, latency, ahead = first.interval, first.latency, per_vector * folding.tokens
+        if matrix.outs == folding.pe:
+            # Without a replay buffer the products are made while the parts come in.
+            interval, ahead = handover, 0
+        elif vectors > 1:
+            interval = matrix.interval(folding) // vectors
+            latency -= (vectors - 1) * interval
         if patch != folding.simd:
-            # The width change takes a cycle, and one for each further part of the final patch.
-            first = dataclasses.replace(first, latency=first.latency + max(1, patch // folding.simd))
-        return [*window.stages(tokens, x.channels // folding.lanes), first, *rest]
+            # The width change takes a cycle, and one for each further beat of the final patch.
+            latency += max(1, patch // folding.simd)
+        first = Stage(first.need, interval, latency, handover, ahead)
+        last = [Stage(np.arange(1, count + 1) * vectors - 1, 1, 0)] if vectors > 1 else []
+        return [*window.stages(tokens, chunks, most_tokens(x.tokens)), first, *rest, *last]
 
     def common_parameters(self, folding: Folding, x: TensorType) -> dict[str, int]:
         """SystemVerilog parameters that both convolutions have."""

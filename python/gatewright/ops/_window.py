@@ -23,6 +23,8 @@ MEMORY_DEPTH = 4
 """Delay lines from this depth on are memories (`delay_taps`)."""
 BLOCK_DEPTH = 128
 """Memories from this depth on are taken as block RAM by the estimate."""
+FINE_BEATS = 1 << 16
+"""Up to so many beats per sequence, timing tells single beats apart."""
 
 
 @dataclass(frozen=True)
@@ -132,29 +134,42 @@ class Window:
         extended = np.concatenate([x, np.full((1, x.shape[1]), fill, np.int64)])
         return extended[tap_index(self, len(x))]
 
-    def stages(self, tokens: int, interval: int) -> list[Stage]:
-        """Timing of `patches`: padding, then window; `interval` beats per token."""
-        return [self._pad_stage(tokens, interval), self._window_stage(tokens, interval)]
+    def parts(self, tokens: int, chunks: int) -> int:
+        """Parts per token that `stages` tells apart: beats, but for images so large that it would be slow."""
+        return chunks if np.prod(self.padded_shape(tokens)) * chunks <= FINE_BEATS else 1
 
-    def _pad_stage(self, tokens: int, interval: int) -> Stage:
+    def stages(self, tokens: int, chunks: int, most: int) -> list[Stage]:
+        """Timing of `patches`, for one sequence of at most `most` tokens: padding, then window.
+
+        The second stage puts out `parts` parts per position.
+        """
+        parts = self.parts(tokens, chunks)
+        first = self._pad_stage(tokens, chunks, parts, most)
+        return [first, self._window_stage(tokens, chunks // parts, parts)]
+
+    def _pad_stage(self, tokens: int, chunks: int, parts: int, most: int) -> Stage:
         rows, columns = self.padded_shape(tokens)
+        interval = chunks // parts
         if self.circular and self.padded:
-            need = np.full(rows * columns, tokens - 1)
+            need = np.full(rows * columns * parts, tokens - 1)
             # Two banks: the next sequence comes in while this one goes out.
-            return Stage(need, interval, PAD_LATENCY + CIRCULAR_LATENCY + interval - 1, interval, tokens)
+            return Stage(need, interval, PAD_LATENCY + CIRCULAR_LATENCY + interval - 1, chunks, most)
         # An added token follows the real one before it in raster order; the first ones wait for token 0.
         inside = (source_index(self, tokens) >= 0).reshape(-1)
-        return Stage(np.maximum(np.cumsum(inside) - 1, 0), interval, PAD_LATENCY, interval)
+        need = np.repeat(np.maximum(np.cumsum(inside) - 1, 0), parts)
+        # A token's first part leaves before its final beat has come.
+        return Stage(need, interval, PAD_LATENCY - (parts - 1) * interval, chunks)
 
-    def _window_stage(self, tokens: int, interval: int) -> Stage:
+    def _window_stage(self, tokens: int, interval: int, parts: int) -> Stage:
         _, columns = self.padded_shape(tokens)
         out_rows, out_columns = self.out_shape(tokens)
         row = np.arange(out_rows) * self.stride[0] + self.reach[0]
         column = np.arange(out_columns) * self.stride[1] + self.reach[1]
+        first = (row[:, None] * columns + column).reshape(-1, 1) * parts + np.arange(parts)
         if not self.width:
-            # The length is unknown: a position leaves when the token before the next one shows if it is the last.
-            column = np.minimum(column + self.stride[1] - 1, columns - 1)
-        return Stage((row[:, None] * columns + column).reshape(-1), interval, WINDOW_LATENCY, interval)
+            # The length is unknown: a final beat leaves when the last beat before the next position has come.
+            first[:, -1] = np.minimum(first[:, -1] + (self.stride[1] - 1) * parts, columns * parts - 1)
+        return Stage(first.reshape(-1), interval, WINDOW_LATENCY, interval)
 
     def parameters(self) -> dict[str, int]:
         """SystemVerilog parameters of an image window."""

@@ -75,10 +75,13 @@ class Add(Op):
             return None
         return cls.of(a.fixed, b.fixed, sample_fixed(rng, min(a.fixed.frac, b.fixed.frac) - int(rng.integers(-1, 4))))
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return inputs[0] + inputs[1]
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         (a, of_a), (b, of_b) = inputs
-        return reference.bound(a + b, output, of_a + of_b)
+        return reference.bound(self.output, a + b, output, np.zeros(()), of_a + of_b, self.shift > 0)
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Add:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints, requantize
-from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, most_tokens
 from gatewright.ops._bounds import real_patches
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes, lane_foldings
 from gatewright.ops._matrix import sample_fixed
@@ -82,10 +82,17 @@ class AveragePool(Op):
         return cls(window["kernel"], window["stride"], window["padding"], shift,
                    sample_fixed(rng, x.fixed.frac - shift), *shape)
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return real_patches(self.window(), inputs[0]).mean(axis=1)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
-        value, error = (real_patches(self.window(), part).mean(axis=1) for part in inputs[0])
-        return reference.bound(value, output, error)
+        value, error = inputs[0]
+        window, taps = self.window(), self.window().taps
+        factor, fraction = divider(taps)
+        own = real_patches(window, np.abs(value)).sum(axis=1) * abs(factor * 2.0**-fraction - 1 / taps)
+        spread = real_patches(window, error).mean(axis=1)
+        return reference.bound(self.output, self.real([value], reference), output, own, spread)
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> AveragePool:
@@ -116,10 +123,11 @@ class AveragePool(Op):
                        ff=lanes * (wide + product + 2 * self.output.width), dsp=lanes * (factor != 1)))
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
-        interval = inputs[0].channels // folding.lanes
-        first = self.window().stages(tokens, interval)
-        count = len(first[-1].need)
-        return [*first, Stage(np.arange(count), interval, MEAN_LATENCY)]
+        (x,) = inputs
+        window, chunks = self.window(), x.channels // folding.lanes
+        parts, count = window.parts(tokens, chunks), int(np.prod(window.out_shape(tokens)))
+        last = Stage(np.arange(1, count + 1) * parts - 1, chunks // parts, MEAN_LATENCY, chunks // parts)
+        return [*window.stages(tokens, chunks, most_tokens(x.tokens)), last]
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs

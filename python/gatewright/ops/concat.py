@@ -43,6 +43,9 @@ class Concat(Op):
         a, b = inputs
         return cls() if (a.tokens, a.fixed) == (b.tokens, b.fixed) else None
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return np.concatenate(inputs, axis=1)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         return np.concatenate([error for _, error in inputs], axis=1)

@@ -97,12 +97,20 @@ class GlobalPool(Op):
         return cls(Kind.AVERAGE, most_tokens(x.tokens) + int(rng.integers(0, 5)), shift,
                    sample_fixed(rng, x.fixed.frac - shift))
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        pool = np.max if self.kind is Kind.MAX else np.mean
+        return np.asarray(pool(inputs[0], axis=0, keepdims=True))
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         ((value, error),) = inputs
+        spread = self.real([error], reference)
         if self.kind is Kind.MAX:
-            return error.max(axis=0, keepdims=True)
-        return reference.bound(value.mean(axis=0, keepdims=True), output, error.mean(axis=0, keepdims=True))
+            return spread
+        fraction = fraction_bits(self.most)
+        inexact = abs(reciprocal(len(value), fraction) * 2.0**-fraction - 1 / len(value))
+        own = np.abs(value).sum(axis=0, keepdims=True) * inexact
+        return reference.bound(self.output, self.real([value], reference), output, own, spread)
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> GlobalPool:
@@ -142,7 +150,7 @@ class GlobalPool(Op):
         taken = Stage(np.arange(tokens), interval, 0, interval)
         # All chunks of a result follow the final beat, so its last one leaves interval - 1 cycles later.
         latency = READ_LATENCY + (self.kind is Kind.AVERAGE) + interval - 1
-        return [taken, Stage(np.array([tokens - 1]), interval, latency, interval, tokens)]
+        return [taken, Stage(np.array([tokens - 1]), interval, latency, interval, most_tokens(inputs[0].tokens))]
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs

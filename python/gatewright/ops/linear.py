@@ -12,7 +12,7 @@ import numpy as np
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
-from gatewright.ops._bounds import matrix_bound
+from gatewright.ops._bounds import matrix_bound, matrix_real
 from gatewright.ops._matrix import Matrix
 
 if TYPE_CHECKING:
@@ -69,11 +69,17 @@ class Linear(Op):
         terms = x.channels // groups
         return cls(**Matrix.sample(rng, x.fixed, (outs, terms), terms), groups=groups)
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return matrix_real(self._vectors(inputs[0]), reference)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
-        ((value, error),) = inputs
-        shape = (len(value), self.groups, -1)
-        return matrix_bound(value.reshape(shape), error.reshape(shape), output, reference, self.groups)
+        value, error = (self._vectors(part) for part in inputs[0])
+        return matrix_bound(value, error, output, reference, self.output, self.shift)
+
+    def _vectors(self, values: Floats) -> Floats:
+        """[tokens, channels] -> [tokens, groups, in per group]."""
+        return values.reshape(len(values), self.groups, -1)
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Linear:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from gatewright.fixed import Floats, Ints
-from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, most_tokens
 from gatewright.ops._bounds import real_patches
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes, lane_foldings
 from gatewright.ops._window import Window, check_ranks, image_window, sample_window, sequence_window
@@ -63,6 +63,9 @@ class MaxPool(Op):
         window, shape = sample_window(rng, inputs[0].tokens)
         return cls(window["kernel"], window["stride"], window["padding"], window["dilation"], *shape)
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return real_patches(self.window(), inputs[0], -np.inf).max(axis=1)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         # |max a - max b| <= max |a - b|
@@ -89,10 +92,11 @@ class MaxPool(Op):
                 + Cost(lut=compare + beat, ff=2 * beat))
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
-        interval = inputs[0].channels // folding.lanes
-        first = self.window().stages(tokens, interval)
-        count = len(first[-1].need)
-        return [*first, Stage(np.arange(count), interval, SKID_LATENCY)]
+        (x,) = inputs
+        window, chunks = self.window(), x.channels // folding.lanes
+        parts, count = window.parts(tokens, chunks), int(np.prod(window.out_shape(tokens)))
+        last = Stage(np.arange(1, count + 1) * parts - 1, chunks // parts, SKID_LATENCY, chunks // parts)
+        return [*window.stages(tokens, chunks, most_tokens(x.tokens)), last]
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs

@@ -82,13 +82,20 @@ class Quadratic(Op):
         shift = max(-1, width + 2 * x.fixed.width - output.width - int(rng.integers(0, 6)))
         return cls(square, slope, constant, shift, output)
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        (x,) = inputs
+        a, b, c = (reference.constants[n] for n in ("square", "slope", "constant"))
+        return a * x**2 + b * x + c
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         ((x, error),) = inputs
-        a, b, c = (reference.constants[n] for n in ("square", "slope", "constant"))
+        a, b = (reference.constants[n] for n in ("square", "slope"))
+        of_a, of_b, of_c = (reference.errors[n] for n in ("square", "slope", "constant"))
+        own = of_a * x**2 + of_b * np.abs(x) + of_c
         # p(x + d) - p(x) = (2 a x + b) d + a d**2
         spread = np.abs(2 * a * x + b) * error + np.abs(a) * error**2
-        return reference.bound(a * x**2 + b * x + c, output, spread)
+        return reference.bound(self.output, self.real([x], reference), output, own, spread, self.shift > 0)
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Quadratic:

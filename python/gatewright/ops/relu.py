@@ -36,6 +36,9 @@ class Relu(Op):
     def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Relu:
         return cls()
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return np.maximum(inputs[0], 0.0)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         return inputs[0][1]

@@ -49,10 +49,13 @@ class Requantize(Op):
         shift = int(rng.integers(-3, 8))
         return cls(shift, sample_fixed(rng, inputs[0].fixed.frac - shift))
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return inputs[0]
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         ((value, error),) = inputs
-        return reference.bound(value, output, error)
+        return reference.bound(self.output, value, output, np.zeros(()), error, self.shift > 0)
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Requantize:

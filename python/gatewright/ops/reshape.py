@@ -50,6 +50,9 @@ class Reshape(Op):
         options = [c for c in merged + split if c <= 96 and x.tokens * x.channels // c <= 128]
         return cls(int(rng.choice(options))) if options else None
 
+    def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
+        return inputs[0].reshape(-1, self.channels)
+
     def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
                     reference: Reference) -> Floats:
         return inputs[0][1].reshape(-1, self.channels)
