@@ -46,7 +46,7 @@ def write(name: str, *blocks: str) -> None:
 
 
 def environment(name: str, *requirements: str) -> Path:
-    """Interpreter of a peer's own environment, made on first use: its dependencies need not agree with ours."""
+    """Interpreter of a peer's own environment, made on first use: its needs may conflict with ours."""
     home = PEERS / name
     python = home / "bin" / "python"
     stamp = home / "ready"

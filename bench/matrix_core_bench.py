@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb side of `matrix_unit.py`: 100 random vectors, exactness under stalls of each port, and the cycles."""
+"""cocotb side of `matrix_unit.py`: 100 random vectors, exactness under stalls of each port, the cycles."""
 
 import json
 import os
@@ -15,7 +15,11 @@ from gatewright.ops._matrix import Matrix
 from gatewright.sim.streams import Harness, parameters
 
 VECTORS = 100
-NAMES = {(0.0, 0.0, 0.0): "free", (0.3, 0.3, 0.0): "input and output stalls", (0.0, 0.0, 0.3): "weight stalls"}
+NAMES = {
+    (0.0, 0.0, 0.0): "free",
+    (0.3, 0.3, 0.0): "input and output stalls",
+    (0.0, 0.0, 0.3): "weight stalls",
+}
 
 
 def word(fields: Any, width: int) -> int:

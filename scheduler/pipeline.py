@@ -139,7 +139,8 @@ def as_json(pipeline: Pipeline) -> dict[str, Any]:
 
     return {
         "sources": [
-            {"name": s.name, "tokens": list(s.tokens), "interval": s.interval, "period": s.period} for s in pipeline.sources
+            {"name": s.name, "tokens": list(s.tokens), "interval": s.interval, "period": s.period}
+            for s in pipeline.sources
         ],
         "operators": [
             {
@@ -170,7 +171,10 @@ def from_json(data: Mapping[str, Any]) -> Pipeline:
         return {k: int(v) for k, v in one.items() if k != "need"}
 
     try:
-        sources = tuple(Source(s["name"], tuple(s["tokens"]), s.get("interval", 1), s.get("period", 0)) for s in data["sources"])
+        sources = tuple(
+            Source(s["name"], tuple(s["tokens"]), s.get("interval", 1), s.get("period", 0))
+            for s in data["sources"]
+        )
         operators = tuple(
             Operator(o["name"], tuple(o["inputs"]), stages(o["stages"]), tuple(o.get("queues", ())))
             for o in data["operators"]

@@ -59,7 +59,7 @@ class Design:
             raise DataError("samples", "no sequences", "at least one")
         (output,) = self.graph.outputs
         lengths = {output: [self._result_tokens(len(s)) for s in sequences]}
-        return Job(self.graph, self.foldings, [list(sequences)], lengths, **options)
+        return Job(self.graph, self.foldings, [list(sequences)], lengths, hardware=self.rtl, **options)
 
     def _result_tokens(self, tokens: int) -> int:
         kind = self.graph.types[self.graph.outputs[0]].tokens

@@ -51,11 +51,21 @@ class Verification:
     compared: Compared | None
     stall: float
 
+    @property
+    def mismatches(self) -> int:
+        """Integers of all executors that differ from golden."""
+        return sum(r.mismatches for r in self.rows)
+
+    @property
+    def worst(self) -> tuple[float, float]:
+        """Largest |golden - float|, and the largest tolerance; zeros when not compared."""
+        return self.compared.worst if self.compared is not None else (0.0, 0.0)
+
     def problems(self) -> list[str]:
         """What is wrong; empty when everything is equal."""
         found = [f"{r.executor}: {r.mismatches} integers differ from golden" for r in self.rows if r.mismatches]
         if self.compared is not None and not self.compared.holds:
-            gap, bound = self.compared.worst
+            gap, bound = self.worst
             found.append(f"golden leaves the derived tolerance of PyTorch: {gap:.4g} against {bound:.4g}")
         return found
 
@@ -83,7 +93,7 @@ class Verification:
             table.add_row(row.executor, f"{row.sequences:,}", f"{row.tokens:,}", f"{row.mismatches}", cycles,
                           guess if not self.stall else "-", f"{row.seconds:.1f}")
         if self.compared is not None:
-            gap, bound = self.compared.worst
+            gap, bound = self.worst
             table.caption = f"golden to PyTorch: largest difference {gap:.4g}, derived tolerance {bound:.4g}"
         return table
 

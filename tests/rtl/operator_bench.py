@@ -39,7 +39,8 @@ def check_module(op: Op, *types: TensorType, folding: Folding, lengths: tuple[in
     plan: dict[str, Any] = {"parts": [part(rng, op, instance, types, lengths)]}
     if other is not None:
         second = other.rtl(folding, *types)
-        assert second is not None and second.parameters == instance.parameters, "other constants need another module"
+        assert second is not None
+        assert second.parameters == instance.parameters, "the other constants need another module"
         plan["parts"].append(part(rng, other, second, types, lengths))
     if pace:
         group, cycles = pace
@@ -103,7 +104,7 @@ class Ports:
                 source.send_sequence(words)
 
     async def finish(self, part: dict[str, Any]) -> None:
-        """Every result came, in order and with its `last`, nothing else came, and the chain passed nothing on."""
+        """Every result came, in order and with its `last`; nothing else came, also out of the load chain."""
         beats = sum(map(len, part["outputs"]))
         sent = len(part["memory"]) + sum(len(w) for sequences in part["inputs"] for w in sequences)
         await self.bench.finish({self.sink: beats}, limit=2000 + 200 * (beats + sent), settle=40)
@@ -115,7 +116,7 @@ class Ports:
 @cocotb.test(timeout_time=50, timeout_unit="ms")
 @cocotb.parametrize(pace=PACES)
 async def integrity(dut: Any, pace: Pace) -> None:
-    """Every part of the plan in turn: tokens before the first load have to wait for it; the second replaces it."""
+    """Every part of the plan in turn: tokens wait for the first load; the second one replaces it."""
     ports = Ports(dut, pace)
     await ports.bench.start()
     for i, part in enumerate(ports.plan["parts"]):

@@ -18,8 +18,8 @@ from gatewright.sim.toolchain import cached, digest
 
 Array = npt.NDArray[Any]
 
-THREADS = 2
-"""Fixed, because the order of float sums depends on it."""
+THREADS = 1
+"""Fixed, because the order of float sums depends on it; these networks are too small to gain from more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,7 @@ class Example:
         name: of the example.
         build: a fresh, untrained module.
         load: the data.
+        target: cycles per sample that the example is folded for.
         epochs, batch, rate, decay: Adam with weight decay and a one-cycle schedule.
         shift: training images are moved by up to this many pixels.
         config: number formats.
@@ -61,6 +62,7 @@ class Example:
     build: Callable[[], Any]
     load: Callable[[], Data]
     epochs: int
+    target: float
     batch: int = 64
     rate: float = 1e-2
     decay: float = 1e-4

@@ -20,4 +20,4 @@ def build() -> Any:
         nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
 
 
-EXAMPLE = Example("mnist_lenet", build, load, epochs=12, batch=64, rate=4e-3, shift=2)
+EXAMPLE = Example("mnist_lenet", build, load, target=5000, epochs=10, batch=128, rate=6e-3, shift=2)

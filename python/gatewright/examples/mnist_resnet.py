@@ -36,4 +36,4 @@ def build() -> Any:
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
 
 
-EXAMPLE = Example("mnist_resnet", build, load, epochs=12, batch=64, rate=1e-2, shift=2)
+EXAMPLE = Example("mnist_resnet", build, load, target=10000, epochs=12, batch=128, rate=2e-2, shift=2)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,10 +110,23 @@ def runner(program: Program, wide: bool) -> Callable[[Array], dict[str, Array]]:
 
     def run(item: Array) -> dict[str, Array]:
         values: dict[str, Any] = {program.input: torch.from_numpy(np.array(item)).to(kind)}
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             for step, args in prepared:
                 bound = {k: bind(v, values) for k, v in args.items()}
                 values[step.name] = step.function(**bound)
         return {k: v.numpy() for k, v in values.items() if isinstance(v, torch.Tensor)}
 
     return run
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: waking more costs longer than one item takes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 BATCH_NORM = "aten._native_batch_norm_legit_no_training.default"
-"""What functionalisation makes of an evaluation-mode batch-norm."""
+"""What functionalization makes of an evaluation-mode batch-norm."""
 
 
 def trace(model: torch.nn.Module, example: torch.Tensor, dynamic: Mapping[int, tuple[int, int]]) -> Program:
@@ -59,12 +59,19 @@ def _export(model: torch.nn.Module, example: torch.Tensor,
         warnings.simplefilter("ignore")
         try:
             found = torch.export.export(model, (example,), dynamic_shapes=(shapes,) if shapes else None)
-            # An empty table decomposes nothing; what remains is functionalisation of in-place calls.
+            if not any(_mutates(node) for node in found.graph.nodes):
+                return found
+            # An empty table decomposes nothing; what remains is functionalization of in-place calls.
             return found.run_decompositions({})
         except Exception as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise UnsupportedError("model", f"torch.export failed: {reason}",
                                    "a model whose control flow does not depend on data") from error
+
+
+def _mutates(node: torch.fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
 
 
 def _program(exported: torch.export.ExportedProgram) -> Program:
@@ -82,7 +89,7 @@ def _program(exported: torch.export.ExportedProgram) -> Program:
         elif node.op == "call_function":
             if node.target is operator.getitem:
                 # Of several results only the first is ever a value; the others are indices and saved statistics.
-                if node.args[1] != 0:
+                if node.args[1] != 0 and node.users:
                     raise UnsupportedError(f"{module_path(node) or 'model'} ({node.args[0].target})",
                                            f"result {node.args[1]} is used", "its first result")
                 known[node.name] = known[node.args[0].name]

@@ -41,8 +41,12 @@ def pipeline(
         for port, value in enumerate(node.inputs):
             if instance is not None:
                 at = (node.name, port, value)
-                operators += _link(design, at, types[port].channels, lanes[value], instance.in_lanes[port], counts[value])
-                value = operators[-1].name if operators and operators[-1].name == f"{node.name}.{port}" else value
+                operators += _link(
+                    design, at, types[port].channels, lanes[value], instance.in_lanes[port], counts[value]
+                )
+                value = (
+                    operators[-1].name if operators and operators[-1].name == f"{node.name}.{port}" else value
+                )
             inputs.append(value)
         operators.append(Operator(node.name, tuple(inputs), stages))
         counts[node.name] = tuple(
@@ -55,7 +59,7 @@ def pipeline(
 def _link(
     design: RtlDesign, at: tuple[str, int, str], channels: int, given: int, wanted: int, counts: Sequence[int]
 ) -> list[Operator]:
-    """What stands between a value and the operator that reads it: width change and FIFO; nothing, as a rule."""
+    """What stands between a value and the operator that reads it: width change and FIFO, or nothing."""
     name, port, value = at
     depth = design.depths.get((name, port))
     if depth is None and given == wanted:
@@ -69,9 +73,11 @@ def _link(
         latency += 1
     if depth is not None:
         latency += FIFO_LATENCY
-        queue += depth.channels // channels
-    stages = tuple((Stage(np.arange(n), channels // narrow, latency, channels // given, ahead=queue),) for n in counts)
-    return [Operator(f"{name}.{port}", (value,), stages, (queue,))]
+        queue += depth.tokens
+    stages = tuple(
+        (Stage(np.arange(n), channels // narrow, latency, channels // given, ahead=queue),) for n in counts
+    )
+    return [Operator(f"{name}.{port}", (value,), stages)]
 
 
 def cycles(

@@ -75,9 +75,11 @@ def cells(
 ) -> dict[str, int]:
     """Cell name to number of cells in the netlist of `top`."""
     way = _flow(family, flow)
-    files = rtl.closure([top], sources)
+    files = rtl.closure([top, *(p.stem for p in sources)], sources)
     files += [*sorted(rtl.INCLUDE.glob("*.svh")), *way.files]
-    script = _script(top, parameters, [f.name for f in files if f.suffix == ".sv"], way)
+    script = _script(
+        top, parameters, [f.name for f in files if f.suffix in (".sv", ".v") and f not in way.files], way
+    )
     key = toolchain.digest([version(), script, *(p for f in files for p in (f.name, f.read_bytes()))])
 
     def build(folder: Path) -> None:

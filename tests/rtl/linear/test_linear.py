@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bench of linear: equals the operator for every kind of folding, and keeps its interval of (IN/SIMD)*(OUT/PE) cycles."""
+"""Bench of linear: equals the operator for every folding, in (IN/SIMD)*(OUT/PE) cycles per group."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,12 @@ from gatewright.graph import Folding, Length, TensorType
 from gatewright.ops.linear import Linear
 
 N = Length("n", 200)
+S8 = Fixed(8, 4)
 
 
 def operator(rng: np.random.Generator, ins: int, outs: int, x: Fixed, groups: int = 1, weight_width: int = 8,
-             output: Fixed = Fixed(8, 4)) -> Linear:
-    """Random constants, the first output's weights all lowest; sums fill the output and saturate now and then."""
+             output: Fixed = S8) -> Linear:
+    """Random constants, the first output's weights all lowest; sums fill the output, some saturate."""
     top = 1 << (weight_width - 1)
     weight = rng.integers(-top, top, (outs, ins // groups), dtype=np.int64)
     weight[0] = -top
@@ -26,8 +27,8 @@ def operator(rng: np.random.Generator, ins: int, outs: int, x: Fixed, groups: in
 
 def rearranged(op: Linear) -> Linear:
     """The same operator with its outputs in reverse order: other constants, same formats."""
-    return Linear(op.weight[::-1].copy(), op.bias[::-1].copy(), op.shift[::-1].copy(), op.weight_width, op.output,
-                  op.groups)
+    weight, bias, shift = (a[::-1].copy() for a in (op.weight, op.bias, op.shift))
+    return Linear(weight, bias, shift, op.weight_width, op.output, op.groups)
 
 
 @pytest.mark.parametrize(("ins", "outs", "groups", "folding", "x"), [
@@ -39,7 +40,8 @@ def rearranged(op: Linear) -> Linear:
 def test_linear(ins: int, outs: int, groups: int, folding: Folding, x: Fixed) -> None:
     op = operator(np.random.default_rng(ins), ins, outs, x, groups)
     interval = groups * (ins // groups // folding.simd) * (outs // groups // folding.pe)
-    check_module(op, TensorType(N, ins, x), folding=folding, other=rearranged(op), pace=(folding.tokens, interval))
+    check_module(op, TensorType(N, ins, x), folding=folding, other=rearranged(op),
+                 pace=(folding.tokens, interval))
 
 
 def test_linear_plain() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bench of matrix: exact sums for every sign, pairing and extreme value, one beat per cycle, any stall on any side."""
+"""Bench of matrix: exact for every sign, pairing and extreme value, one beat per cycle, stalls anywhere."""
 
 from typing import Any
 
@@ -51,7 +51,8 @@ def send(bench: Harness, s: Source, w: Source, kind: str, results: int) -> list[
         for b in range(BEATS):
             columns = slice(b * P["Simd"], (b + 1) * P["Simd"])
             # Only the side band of the final beat counts.
-            s.send([(word(x[:, columns], X.width), user if b == BEATS - 1 else int(rng.integers(1 << P["UserWidth"])))])
+            side = user if b == BEATS - 1 else int(rng.integers(1 << P["UserWidth"]))
+            s.send([(word(x[:, columns], X.width), side)])
             w.send([(stored(weights[:, columns]),)])
         expected.append((word(x @ weights.T, P["AccWidth"]), user))
     return expected

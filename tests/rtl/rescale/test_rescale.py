@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 
-from gatewright.fixed import Fixed
+from gatewright.fixed import Fixed, Ints
 from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Beat, Harness, Pace, Sink, Source, parameters
 
@@ -23,21 +23,22 @@ def ports(dut: Any, pace: Pace, offsets: float) -> tuple[Harness, Source, Source
             bench.sink("m", pace.stall, pace.patient, ("data", "user")))
 
 
+def spread(rng: np.random.Generator, form: Fixed, shape: tuple[int, ...]) -> Ints:
+    """Integers of every magnitude, so that not everything saturates; one in eight is an extreme."""
+    values = rng.integers(form.lo, form.hi + 1, shape) >> rng.integers(0, form.width, shape)
+    return np.where(rng.integers(0, 8, shape) == 0, rng.choice([form.lo, form.hi], shape), values)
+
+
 def send(bench: Harness, s: Source, o: Source, count: int) -> list[Beat]:
     """Queue random and extreme beats; the beats to expect."""
     p = parameters()
     rng = np.random.default_rng(bench.seed)
-    acc_form, offset_form = Fixed(p["AccWidth"], 0), Fixed(p["OffsetWidth"], 0)
     out = Fixed(p["OutWidth"], 0, bool(p["OutSigned"]))
     left, right = max(-p["ShiftMin"], 0), max(p["ShiftMin"], 0)
     expected = []
     for _ in range(count):
-        acc = rng.integers(acc_form.lo, acc_form.hi + 1, (p["Tokens"], p["Pe"]))
-        # Small sums, so that not everything saturates.
-        acc = acc >> rng.integers(0, p["AccWidth"], acc.shape)
-        acc = np.where(rng.integers(0, 8, acc.shape) == 0, rng.choice([acc_form.lo, acc_form.hi], acc.shape), acc)
-        offset = rng.integers(offset_form.lo, offset_form.hi + 1, p["Pe"]) >> rng.integers(0, p["OffsetWidth"], p["Pe"])
-        offset = np.where(rng.integers(0, 8, p["Pe"]) == 0, rng.choice([offset_form.lo, offset_form.hi], p["Pe"]), offset)
+        acc = spread(rng, Fixed(p["AccWidth"], 0), (p["Tokens"], p["Pe"]))
+        offset = spread(rng, Fixed(p["OffsetWidth"], 0), (p["Pe"],))
         extra = rng.integers(0, 1 << p["ShiftBits"], p["Pe"])
         user = int(rng.integers(1 << p["UserWidth"]))
         s.send([(word(acc, p["AccWidth"]), user)])
@@ -74,7 +75,8 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
 
 @pytest.mark.parametrize("changes", [
     {"Pe": 2, "Tokens": 3, "AccWidth": 20, "OffsetWidth": 20, "ShiftMin": 4, "ShiftBits": 0, "OutWidth": 8},
-    {"Pe": 3, "Tokens": 1, "AccWidth": 12, "OffsetWidth": 17, "ShiftMin": 0, "ShiftBits": 3, "OutWidth": 6, "OutSigned": 0},
+    {"Pe": 3, "Tokens": 1, "AccWidth": 12, "OffsetWidth": 17, "ShiftMin": 0, "ShiftBits": 3, "OutWidth": 6,
+     "OutSigned": 0},
     {"Pe": 1, "Tokens": 1, "AccWidth": 6, "OffsetWidth": 4, "ShiftMin": -3, "ShiftBits": 2, "OutWidth": 16},
 ], ids=["tokens", "per_channel_unsigned", "left"])
 def test_rescale(changes: dict[str, int]) -> None:

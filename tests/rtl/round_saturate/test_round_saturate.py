@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bench of round_saturate: every input of small formats, and extremes of wide ones, against the one arithmetic."""
+"""Bench of round_saturate: every input of small formats, extremes of wide ones; equal to `requantize`."""
 
 from typing import Any
 

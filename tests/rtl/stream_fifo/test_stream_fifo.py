@@ -26,7 +26,7 @@ async def integrity(dut: Any, pace: Pace) -> None:
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 @cocotb.parametrize(stall=[0.0, 0.4, 0.8])
 async def full_throughput(dut: Any, stall: float) -> None:
-    """With room for two beats or more, no ready cycle is lost; the only slot of Depth 1 is refilled every other cycle."""
+    """With room for two beats or more no ready cycle is lost; a single slot is refilled every other cycle."""
     bench = Harness(dut)
     source, sink = bench.source(), bench.sink(stall=stall)
     await bench.start()

@@ -11,9 +11,10 @@ from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Harness, Pace, parameters, random_sequences
 
 LENGTHS = (1, 2, 3, 1, 1, 17, 40)
+Sequences = list[list[int]]
 
 
-def both_sides(bench: Harness, lengths: tuple[int, ...]) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+def both_sides(bench: Harness, lengths: tuple[int, ...]) -> tuple[Sequences, Sequences, Sequences]:
     """Sequences of side 0, side 1 and what they make together."""
     low, high = parameters()["Width0"], parameters()["Width1"]
     side0, side1 = random_sequences(bench.rng, low, lengths), random_sequences(bench.rng, high, lengths)
@@ -74,7 +75,8 @@ async def unequal_lengths(dut: Any) -> None:
 
 @pytest.mark.parametrize(("width0", "width1"), [(8, 8), (1, 40)])
 def test_stream_join(width0: int, width1: int) -> None:
-    run_bench("stream_join", __file__, {"Width0": width0, "Width1": width1}, tests="integrity|reset_in_the_middle")
+    run_bench("stream_join", __file__, {"Width0": width0, "Width1": width1},
+              tests="integrity|reset_in_the_middle")
 
 
 def test_unequal_lengths_are_reported() -> None:

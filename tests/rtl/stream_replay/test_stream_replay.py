@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bench of stream_replay: groups of vectors side by side, each sent Times times, no bubble while Tokens <= Times."""
+"""Bench of stream_replay: vectors side by side, sent Times times, no bubble while Tokens <= Times."""
 
 from typing import Any
 
@@ -65,6 +65,7 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
     assert seen(sink) == expected
 
 
-@pytest.mark.parametrize(("width", "words", "times", "tokens"), [(8, 4, 2, 1), (5, 3, 4, 4), (12, 1, 3, 2), (7, 2, 1, 3)])
+@pytest.mark.parametrize(("width", "words", "times", "tokens"),
+                         [(8, 4, 2, 1), (5, 3, 4, 4), (12, 1, 3, 2), (7, 2, 1, 3)])
 def test_stream_replay(width: int, words: int, times: int, tokens: int) -> None:
     run_bench("stream_replay", __file__, {"Width": width, "Words": words, "Times": times, "Tokens": tokens})

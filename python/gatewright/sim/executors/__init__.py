@@ -47,6 +47,7 @@ class Job:
         stall: chance per cycle that an output is not ready.
         seed: of both patterns and of registers without reset.
         waves: record a waveform where the executor can.
+        hardware: the generated hardware, if it exists already.
     """
 
     graph: Graph
@@ -57,11 +58,12 @@ class Job:
     stall: float = 0.0
     seed: int = 1
     waves: bool = False
+    hardware: RtlDesign | None = None
 
     @cached_property
     def rtl(self) -> RtlDesign:
         """Generated hardware."""
-        return lower(self.graph, self.foldings)
+        return self.hardware or lower(self.graph, self.foldings)
 
 
 def executors() -> dict[str, Callable[[Job], Run]]:

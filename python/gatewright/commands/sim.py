@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gatewright sim`: the main job, from training to bit-exact RTL."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gatewright.design import Design
+    from gatewright.examples import Example
+
+STALL = 0.3
+"""Chance per cycle that a port pauses in the cocotb run."""
+COCOTB_BEATS = 20_000
+"""Input and output beats of the cocotb run, which steps every cycle from Python."""
+
+
+@click.command("sim")
+@click.argument("names", nargs=-1, metavar="[EXAMPLE]...")
+@click.option("--board", default="u200", show_default=True, help="Board that foldings are chosen for.")
+@click.option("--target", type=float, help="Cycles per sample that are fast enough [default: the example's own].")
+@click.option("--waves", is_flag=True, help="Record an FST waveform of the cocotb run.")
+@click.option("--seed", default=1, show_default=True, help="Of the stall patterns.")
+@click.option("--json", "path", type=click.Path(dir_okay=False), help="Also write the figures to this file.")
+def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: bool, seed: int, path: str | None) -> None:
+    """Train the examples, compile them, simulate their RTL, and compare.
+
+    Every sample goes through the Verilated design at full speed; the first ones also through cocotb, with random
+    pauses on every port. Exit code 1 if a single integer differs from golden.
+
+    \b
+    gatewright sim
+    gatewright sim mnist_lenet --target 2000 --board zcu104
+    gatewright sim digits_mlp --waves      then: surfer build/waves/*.fst
+    """
+    from rich.console import Console
+
+    from gatewright.errors import DataError
+    from gatewright.examples import examples
+
+    known = examples()
+    for name in names:
+        if name not in known:
+            raise DataError(f"example {name}", "not found", ", ".join(known))
+    console = Console()
+    results = []
+    for name in names or known:
+        console.print(f"[bold]{name}[/bold]: training (or from the cache), compiling, simulating")
+        results.append(simulate(known[name], board, target, waves, seed, console))
+    console.print(summary(results))
+    if path:
+        Path(path).write_text(json.dumps(results, indent=1))
+    if any(r["mismatches"] for r in results):
+        raise click.exceptions.Exit(1)
+
+
+def simulate(example: Example, board: str, target: float | None, waves: bool, seed: int, console: Any) -> dict[str, Any]:
+    """Figures of one example; prints its graph and its verification tables."""
+    from gatewright import boards
+    from gatewright.design import fold
+    from gatewright.examples._base import accuracy
+
+    data = example.load()
+    model = example.trained(data)
+    imported = example.imported(model, data)
+    design = fold(imported, boards.load(board), target or example.target)
+    console.print(str(design), markup=False, highlight=False)
+    few = cocotb_samples(design, data.rtl_x)
+    stalled = design.verify(data.rtl_x[:few], ["cocotb"], stall=STALL, seed=seed, waves=waves)
+    console.print(stalled.table())
+    job = design.job(imported.encode(data.rtl_x), seed=seed)
+    golden, rtl = (design.execute(name, job) for name in ("golden", "rtl"))
+    wrong = sum(int(np.sum(g != r)) for g, r in zip(golden.outputs[0], rtl.outputs[0], strict=True))
+    lengths = [len(s) for s in job.inputs[0]]
+    return {
+        "example": example.name, "board": board, "samples": len(lengths), "tokens": sum(lengths),
+        "cycles": rtl.cycles, "predicted": design.predict(lengths).cycles, "mismatches": wrong + stalled.mismatches,
+        "gap": stalled.worst[0], "tolerance": stalled.worst[1], "stalled_samples": few,
+        "accuracy": {
+            "float": accuracy(float_scores(model, data.rtl_x), data.rtl_y),
+            "golden": accuracy(imported.decode(golden.outputs[0]), data.rtl_y),
+            "rtl": accuracy(imported.decode(rtl.outputs[0]), data.rtl_y),
+        },
+    }
+
+
+def cocotb_samples(design: Design, samples: Any) -> int:
+    """How many samples fit the cocotb run: at least one."""
+    ports = [*design.rtl.inputs, *design.rtl.outputs]
+    from gatewright.graph import most_tokens
+
+    beats = sum(most_tokens(p.kind.tokens) * p.kind.channels // p.lanes for p in ports)
+    return max(1, min(len(samples), COCOTB_BEATS // beats))
+
+
+def float_scores(model: Any, x: Any) -> Any:
+    """The PyTorch model's own results."""
+    import torch
+
+    with torch.no_grad():
+        return model(torch.as_tensor(x)).numpy()
+
+
+def summary(results: list[dict[str, Any]]) -> Table:
+    """The table that a user came for."""
+    from rich.table import Table
+
+    table = Table(title="RTL against golden, golden against PyTorch")
+    for column in ("example", "samples", "tokens", "cycles", "predicted", "mismatches", "accuracy float",
+                   "golden", "RTL", "golden-float", "tolerance"):
+        table.add_column(column, justify="left" if column == "example" else "right")
+    for r in results:
+        error = r["predicted"] / r["cycles"] - 1
+        scores = [f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl")]
+        table.add_row(r["example"], f"{r['samples']:,}", f"{r['tokens']:,}", f"{r['cycles']:,}",
+                      f"{r['predicted']:,} ({error:+.2%})", str(r["mismatches"]), *scores,
+                      f"{r['gap']:.3g}", f"{r['tolerance']:.3g}")
+    return table

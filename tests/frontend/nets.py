@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small networks that the front end tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def seeded(build: Any, *args: Any) -> nn.Module:
+    """A module with fixed random weights and batch-norm statistics, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model: nn.Module = build(*args)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2.0)
+                if module.affine:
+                    nn.init.normal_(module.weight, 1.0, 0.3)
+                    nn.init.normal_(module.bias)
+    return model.eval()
+
+
+def noise(*shape: int) -> torch.Tensor:
+    """Fixed normal noise."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+class Apply(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+class Mixed(nn.Module):
+    """Circular and same padding, groups, in-place calls, residual, both poolings, flatten and concatenation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.even = nn.Conv2d(4, 4, 2, padding="same", groups=2, bias=False)
+        self.pool = nn.AvgPool2d(2, padding=1)
+        self.dense = nn.Linear(4 * 9, 6)
+        self.last = nn.Linear(10, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        y = self.even(x)
+        y += x
+        y = self.pool(nn.functional.max_pool2d(torch.relu_(y), 3, 1))
+        wide = nn.functional.dropout(self.dense(y.flatten(1)), training=self.training)
+        return self.last(torch.cat([wide, y.mean((2, 3))], 1))
