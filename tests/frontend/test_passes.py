@@ -24,6 +24,9 @@ CASES: dict[str, tuple[Pass, Fixed, list[Op], list[str]]] = {
     "relu on signed": (passes.drop_unsigned_relu, SIGNED, [Relu(), NARROW], ["relu", "requantize"]),
     "second relu": (passes.drop_unsigned_relu, SIGNED, [Relu(), Relu()], ["relu"]),
     "relu between input and output": (passes.drop_unsigned_relu, UNSIGNED, [Relu()], ["relu"]),
+    "two relus in a row": (passes.drop_unsigned_relu, UNSIGNED, [Relu(), Relu(), NARROW], ["requantize"]),
+    "three reshapes": (passes.merge_reshapes, SIGNED, [Relu(), Reshape(8), Reshape(24), Reshape(12)],
+                       ["relu", "reshape"]),
     "same format": (passes.drop_idle_requantize, SIGNED, [Relu(), Requantize(0, Fixed(5, 3, False))], ["relu"]),
     "other format": (passes.drop_idle_requantize, SIGNED, [NARROW], ["requantize"]),
     "same channels": (passes.drop_idle_reshape, SIGNED, [Reshape(4), Relu()], ["relu"]),
@@ -72,7 +75,7 @@ def norms() -> nn.Module:
 FLOAT = {
     "constants": (fold.fold_constants, Reparametrized, (5,), 1),
     "batch-norm": (fold.fold_batch_norm, norms, (1, 5, 5), 5),
-    "mixed": (fold.simplify, Mixed, (1, 7, 7), 11),
+    "mixed": (fold.simplify, Mixed, (1, 7, 7), 14),
 }
 
 

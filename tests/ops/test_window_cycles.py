@@ -43,9 +43,11 @@ CASES: list[tuple[Op, TensorType, Folding, float]] = [
     (GlobalPool(Kind.MAX, 48, 0, S8), TensorType(48, 6, S8), Folding(lanes=6), 0),
     (Conv1d(**weights(4, 3, 3), padding=(1,)), TensorType(N, 3, S8), Folding(3, 9, 4), 0),
     (Conv1d(**weights(4, 4, 2), stride=(3,), dilation=(2,)), TensorType(N, 4, S8), Folding(2, 4, 1), 0),
-    (Conv1d(**weights(3, 2, 4), padding=(2, 1), circular=True), TensorType(N, 2, S8), Folding(1, 4, 3), 0.1),
+    # two banks hold two sequences; the model counts tokens, so that it lets more short ones in
+    (Conv1d(**weights(3, 2, 4), padding=(2, 1), circular=True), TensorType(N, 2, S8), Folding(1, 4, 3), 0.15),
     # LeNet's first layer at an initiation interval of 1, then folded until the matrix unit is the slower one
-    (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8), Folding(1, 25, 6), 0),
+    (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8),
+     Folding(1, 25, 6), 0),
     (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8),
      Folding(1, 5, 2), 0.05),
     (Conv2d(**weights(4, 2, 3, 3), height=6, width=7), TensorType(42, 2, S8), Folding(2, 18, 2), 0.08),

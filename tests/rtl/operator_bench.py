@@ -16,14 +16,15 @@ import numpy as np
 from gatewright.fixed import Ints
 from gatewright.graph import Folding, Instance, Op, TensorType
 from gatewright.sim.beats import as_numbers, pack
-from gatewright.sim.bench import run_bench
+from gatewright.sim.bench import default_seed, run_bench
 from gatewright.sim.streams import PACES, Harness, Pace, Sink, Source
 
 PLAN = "GATEWRIGHT_PLAN"
 
 
 def check_module(op: Op, *types: TensorType, folding: Folding, lengths: tuple[int, ...] = (1, 2, 1, 5, 9),
-                 other: Op | None = None, pace: tuple[int, int] | None = None, seed: int = 0) -> None:
+                 other: Op | None = None, pace: tuple[int, int] | None = None,
+                 seed: int | None = None) -> None:
     """Simulate `op`'s module: integrity over all paces, reset in the middle, reload, pace of the output.
 
     Args:
@@ -31,8 +32,9 @@ def check_module(op: Op, *types: TensorType, folding: Folding, lengths: tuple[in
         lengths: tokens of each sequence.
         other: the same operator with other constants, loaded over the first ones.
         pace: (tokens, cycles): at full speed the output must go on by so many tokens in so many cycles.
-        seed: of the data.
+        seed: of data and stalls; default GATEWRIGHT_SEED.
     """
+    seed = default_seed() if seed is None else seed
     rng = np.random.default_rng(seed)
     instance = op.rtl(folding, *types)
     assert instance is not None, f"{op.name()} is wiring only"

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 STALL = 0.3
 """Chance per cycle that a port pauses in the cocotb run."""
-COCOTB_BEATS = 20_000
+COCOTB_BEATS = 5_000
 """Input and output beats of the cocotb run, which steps every cycle from Python."""
+PLAIN_WIDTH = 132
+"""Columns of a table in a log file."""
 
 
 @click.command("sim")
@@ -50,6 +52,8 @@ def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: boo
         if name not in known:
             raise DataError(f"example {name}", "not found", ", ".join(known))
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
     results = []
     for name in names or known:
         console.print(f"[bold]{name}[/bold]: training (or from the cache), compiling, simulating")
@@ -113,13 +117,13 @@ def summary(results: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
     table = Table(title="RTL against golden, golden against PyTorch")
-    for column in ("example", "samples", "tokens", "cycles", "predicted", "mismatches", "accuracy float",
-                   "golden", "RTL", "golden-float", "tolerance"):
+    for column in ("example", "samples", "tokens", "cycles", "predicted", "mismatches",
+                   "accuracy float / golden / RTL", "golden-float (tolerance)"):
         table.add_column(column, justify="left" if column == "example" else "right")
     for r in results:
         error = r["predicted"] / r["cycles"] - 1
-        scores = [f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl")]
+        scores = " / ".join(f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl"))
         table.add_row(r["example"], f"{r['samples']:,}", f"{r['tokens']:,}", f"{r['cycles']:,}",
-                      f"{r['predicted']:,} ({error:+.2%})", str(r["mismatches"]), *scores,
-                      f"{r['gap']:.3g}", f"{r['tolerance']:.3g}")
+                      f"{r['predicted']:,} ({error:+.2%})", str(r["mismatches"]), scores,
+                      f"{r['gap']:.3g} ({r['tolerance']:.3g})")
     return table

@@ -13,7 +13,8 @@ from gatewright.ops.reshape import Reshape
 
 def _drop(graph: Graph, idle: Callable[[Graph, Node], bool]) -> Graph:
     """Bypass every idle node, except one that would make an input an output."""
-    for node in graph.nodes:
+    for name in [n.name for n in graph.nodes]:
+        node = graph.node(name)
         if idle(graph, node) and not (node.name in graph.outputs and node.inputs[0] in graph.inputs):
             graph = bypass(graph, node.name)
     return graph
@@ -37,9 +38,10 @@ def drop_idle_reshape(graph: Graph) -> Graph:
 
 def merge_reshapes(graph: Graph) -> Graph:
     """Reshape to a, then to b, is reshape to b, where only the second reads the first."""
-    for node in graph.nodes:
-        source = next((n for n in graph.nodes if n.name == node.inputs[0]), None)
-        if (isinstance(node.op, Reshape) and source is not None and isinstance(source.op, Reshape)
+    for name in [n.name for n in graph.nodes]:
+        node = next((n for n in graph.nodes if n.name == name), None)
+        source = next((n for n in graph.nodes if node is not None and n.name == node.inputs[0]), None)
+        if (node is not None and source is not None and isinstance(node.op, Reshape) and isinstance(source.op, Reshape)
                 and len(graph.users[source.name]) == 1 and source.name not in graph.outputs
                 and _nested(graph.types[source.inputs[0]].channels, node.op.channels)):
             graph = bypass(graph, source.name)

