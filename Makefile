@@ -38,7 +38,8 @@ lint: $(STAMP) ## Style, types, and which room may import which.
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## Measure against other generators; writes bench/results/*.md.
-	$(BIN)/python bench/matrix_unit.py $(ARGS)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),hls]'
+	$(BIN)/python bench/matrix_unit.py
 	$(BIN)/python bench/peers_digits_mlp.py $(ARGS)
 
 wheel: $(STAMP) ## Build the wheel into dist/.

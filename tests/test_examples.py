@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from gatewright.examples import examples
 from gatewright.examples._base import accuracy, float_accuracy
 
@@ -64,8 +65,14 @@ def test_trained_weights_come_from_the_cache(tmp_path: Path, monkeypatch: pytest
     assert len(list(tmp_path.glob("example-digits_mlp/*/state.npz"))) == 2
 
 
-@pytest.mark.parametrize("name", ["digits_mlp", pytest.param("mnist_lenet", marks=pytest.mark.slow),
-                                  pytest.param("mnist_resnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "digits_mlp",
+        pytest.param("mnist_lenet", marks=pytest.mark.slow),
+        pytest.param("mnist_resnet", marks=pytest.mark.slow),
+    ],
+)
 def test_accuracy_and_bound(name: str) -> None:
     example = examples()[name]
     data = example.load()
@@ -81,5 +88,7 @@ def test_accuracy_and_bound(name: str) -> None:
 
 def test_no_trained_weights_are_in_the_tree() -> None:
     root = Path(__file__).parents[1]
-    listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False
+    ).stdout.split()
     assert not [f for f in listed if f.endswith((".npz", ".pt", ".pth", ".safetensors"))]

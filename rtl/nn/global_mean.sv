@@ -38,7 +38,7 @@ module global_mean #(
 
   function automatic logic [FactorWidth-1:0] reciprocal(input int unsigned n);
     longint unsigned doubled;
-    doubled = n == 0 ? 64'd0 : (64'd2 << Fraction) / 64'(n);
+    doubled = (64'd2 << Fraction) / 64'(n);
     return FactorWidth'((doubled + 64'd1) >> 1);
   endfunction
 
@@ -47,13 +47,17 @@ module global_mean #(
     assign factor = reciprocal(Tokens);
     wire logic unused_count = &count;
   end else begin : gen_table
-    logic [FactorWidth-1:0] rom[MaxTokens+1];
+    // Entry 0, which no sequence needs, serves the largest count when that is a power of two.
+    localparam int unsigned AddressBits = MaxTokens > 1 ? $clog2(MaxTokens) : 1;
+    localparam int unsigned Entries = 1 << AddressBits;
+    logic [FactorWidth-1:0] rom[Entries];
     logic [FactorWidth-1:0] factor_q;
     initial begin
-      for (int unsigned n = 0; n <= MaxTokens; n++) rom[n] = reciprocal(n);
+      for (int unsigned n = 0; n < Entries; n++) rom[n] = reciprocal(n == 0 ? Entries : n);
     end
-    always_ff @(posedge clk) if (enable) factor_q <= rom[count];
+    always_ff @(posedge clk) if (enable) factor_q <= rom[count[AddressBits-1:0]];
     assign factor = factor_q;
+    wire logic unused_count = &count;
   end
 
   logic signed [ProductWidth-1:0] product_q[Lanes], product_d[Lanes];

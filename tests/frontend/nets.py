@@ -42,12 +42,13 @@ class Apply(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Circular and same padding, groups, in-place calls, residual, both poolings, flatten and concatenation."""
+    """Circular and same padding, groups, in-place calls, residual, poolings, flatten and concatenation."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+            nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular"), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+        )
         self.even = nn.Conv2d(4, 4, 2, padding="same", groups=2, bias=False)
         self.pool = nn.AvgPool2d(2, padding=1)
         self.dense = nn.Linear(4 * 9, 6)

@@ -6,13 +6,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from frontend.nets import noise, seeded
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
 from gatewright.errors import CalibrationError
 from gatewright.fixed import Fixed
 from gatewright.frontend import QuantConfig, calibrate, import_model
-from hypothesis import given
-from hypothesis import strategies as st
-from frontend.nets import noise, seeded
-from torch import nn
 
 
 def stats(values: np.ndarray) -> calibrate.Stats:
@@ -53,8 +54,13 @@ def test_every_width_works_end_to_end(bits: int) -> None:
 
 def test_overrides_by_path() -> None:
     model = seeded(lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)))
-    config = QuantConfig(overrides={"input": {"activation_bits": 12}, "0": {"activation_bits": 5, "weight_bits": 3},
-                                    "2": {"per_channel": False}})
+    config = QuantConfig(
+        overrides={
+            "input": {"activation_bits": 12},
+            "0": {"activation_bits": 5, "weight_bits": 3},
+            "2": {"per_channel": False},
+        }
+    )
     found = import_model(model, noise(1, 5), noise(40, 5), config=config)
     first, second = found.graph.nodes
     assert found.input_type.fixed.width == 12
@@ -65,28 +71,38 @@ def test_overrides_by_path() -> None:
 
 def test_override_of_nothing_is_refused() -> None:
     model = seeded(lambda: nn.Sequential(nn.Linear(5, 4)))
-    with pytest.raises(CalibrationError, match=r"overrides\['fc\*'\]: no module path matches\n  supported: 0, input"):
-        import_model(model, noise(1, 5), noise(4, 5), config=QuantConfig(overrides={"fc*": {"weight_bits": 4}}))
+    with pytest.raises(
+        CalibrationError, match=r"overrides\['fc\*'\]: no module path matches\n  supported: 0, input"
+    ):
+        import_model(
+            model, noise(1, 5), noise(4, 5), config=QuantConfig(overrides={"fc*": {"weight_bits": 4}})
+        )
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    ({"weight_bits": 17}, r"QuantConfig.weight_bits: 17\n  supported: 1 to 16 bits"),
-    ({"activation_bits": 0}, r"QuantConfig.activation_bits: 0"),
-    ({"method": "max"}, r"QuantConfig.method: 'max'\n  supported: mse or range"),
-    ({"overrides": {"a": {"bits": 3}}}, r"QuantConfig.overrides\['a'\]: 'bits'"),
-    ({"overrides": {"a": {"weight_bits": 0}}}, r"QuantConfig.weight_bits: 0"),
-])
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"weight_bits": 17}, r"QuantConfig.weight_bits: 17\n  supported: 1 to 16 bits"),
+        ({"activation_bits": 0}, r"QuantConfig.activation_bits: 0"),
+        ({"method": "max"}, r"QuantConfig.method: 'max'\n  supported: mse or range"),
+        ({"overrides": {"a": {"bits": 3}}}, r"QuantConfig.overrides\['a'\]: 'bits'"),
+        ({"overrides": {"a": {"weight_bits": 0}}}, r"QuantConfig.weight_bits: 0"),
+    ],
+)
 def test_wrong_choices_are_refused(values: dict[str, object], text: str) -> None:
     with pytest.raises(CalibrationError, match=text):
         QuantConfig(**values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("data", "text"), [
-    (torch.zeros(0, 5), r"calibration: no items\n  supported: at least one of shape \[5\] per item"),
-    (torch.zeros(3, 6), r"calibration item 0: shape \[6\]\n  supported: \[5\] per item"),
-    (torch.full((2, 5), float("nan")), r"calibration item 0: 5 values are NaN or infinite"),
-    ([np.zeros(5), np.full(5, np.inf)], r"calibration item 1: 5 values are NaN or infinite"),
-])
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (torch.zeros(0, 5), r"calibration: no items\n  supported: at least one of shape \[5\] per item"),
+        (torch.zeros(3, 6), r"calibration item 0: shape \[6\]\n  supported: \[5\] per item"),
+        (torch.full((2, 5), float("nan")), r"calibration item 0: 5 values are NaN or infinite"),
+        ([np.zeros(5), np.full(5, np.inf)], r"calibration item 1: 5 values are NaN or infinite"),
+    ],
+)
 def test_wrong_data_are_refused(data: object, text: str) -> None:
     model = seeded(lambda: nn.Sequential(nn.Linear(5, 4)))
     with pytest.raises(CalibrationError, match=text):

@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from frontend.nets import Apply, noise, seeded
+from torch import nn
+
 from gatewright.fixed import Fixed
 from gatewright.frontend import import_model
-from torch import nn
 
 
 def fake(x: torch.Tensor, frac: int, low: int, high: int) -> torch.Tensor:
@@ -45,7 +46,9 @@ def test_results_equal_the_fake_quantized_model() -> None:
     model = seeded(Trained)
     found = import_model(model, noise(1, 6), noise(50, 6))
     # Inputs on the grid leave no error but ties, one product sum in 32 here, which torch rounds to even.
-    x = torch.from_numpy(Fixed(8, 5).dequantize(np.random.default_rng(0).integers(-128, 128, (200, 6)))).float()
+    x = torch.from_numpy(
+        Fixed(8, 5).dequantize(np.random.default_rng(0).integers(-128, 128, (200, 6)))
+    ).float()
     seen = found.compare(x)
     assert seen.holds
     with torch.no_grad():
@@ -72,8 +75,16 @@ def test_a_format_between_layers_that_others_read_is_a_requantize() -> None:
 
 
 def test_pooling_between_layer_and_fake_quantize() -> None:
-    model = seeded(lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.MaxPool2d(2), nn.ReLU(),
-                                         Apply(lambda x: fake(x, 3, 0, 15)), nn.Flatten(), nn.Linear(12, 2)))
+    model = seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 3, 3),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            Apply(lambda x: fake(x, 3, 0, 15)),
+            nn.Flatten(),
+            nn.Linear(12, 2),
+        )
+    )
     found = import_model(model, noise(1, 1, 6, 6), noise(50, 1, 6, 6))
     assert [n.op.name() for n in found.graph.nodes] == ["conv2d", "max_pool", "reshape", "linear"]
     assert found.graph.nodes[0].op.output == Fixed(4, 3, signed=False)

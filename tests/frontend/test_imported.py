@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frontend.nets import Mixed, noise, seeded
+from torch import nn
+
 from gatewright.errors import DataError
 from gatewright.frontend import Imported, import_model
 from gatewright.graph import Graph
-from torch import nn
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,11 @@ def test_a_wrong_layout_breaks_the_meaning() -> None:
     model = seeded(lambda: nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(18, 3)))
     found = import_model(model, noise(1, 1, 4, 4), noise(40, 1, 4, 4))
     reference = found.references["linear"]
-    shuffled = dataclasses.replace(reference, constants={
-        "weight": reference.constants["weight"][:, ::-1], "bias": reference.constants["bias"]})
-    seen = dataclasses.replace(found, references={**found.references, "linear": shuffled}).compare(noise(3, 1, 4, 4))
+    shuffled = dataclasses.replace(
+        reference,
+        constants={"weight": reference.constants["weight"][:, ::-1], "bias": reference.constants["bias"]},
+    )
+    seen = dataclasses.replace(found, references={**found.references, "linear": shuffled}).compare(
+        noise(3, 1, 4, 4)
+    )
     assert not seen.holds and seen.meaning > 1e-3

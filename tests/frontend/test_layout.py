@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from gatewright.frontend import layout
 from gatewright.frontend.layout import LayoutError
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole networks: the graph means what the torch model computes, and its integers stay within the derived bound."""
+"""Whole networks: the graph means what torch computes, and its integers stay within the derived bound."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from frontend.nets import Apply, Mixed, noise, seeded
-from gatewright.frontend import Imported, import_model
-from gatewright.nn import Quadratic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+
+from gatewright.frontend import Imported, import_model
+from gatewright.nn import Quadratic
 
 
 def checked(model: nn.Module, data: torch.Tensor) -> Imported:
@@ -35,36 +36,66 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mixed": (Mixed, (1, 7, 7)),
     "norm after linear": (lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)), (6,)),
     "norm alone": (lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, stride=2)), (3, 6, 6)),
-    "norm without affine": (lambda: nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4, affine=False)), (3, 9)),
-    "depthwise": (lambda: nn.Sequential(nn.Conv2d(4, 8, 3, groups=4, dilation=2), nn.MaxPool2d(2)), (4, 9, 8)),
+    "norm without affine": (
+        lambda: nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4, affine=False)),
+        (3, 9),
+    ),
+    "depthwise": (
+        lambda: nn.Sequential(nn.Conv2d(4, 8, 3, groups=4, dilation=2), nn.MaxPool2d(2)),
+        (4, 9, 8),
+    ),
     "quadratic": (lambda: nn.Sequential(nn.Linear(6, 8), Quadratic(8, square=0.3), nn.Linear(8, 3)), (6,)),
     "quadratic image": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), Quadratic(4), nn.AvgPool2d(3)), (2, 8, 8)),
     "quadratic scalar, flattened": (
-        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), Quadratic(), nn.Linear(64, 3)), (2, 6, 6)),
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), Quadratic(), nn.Linear(64, 3)),
+        (2, 6, 6),
+    ),
     "flatten before relu": (
-        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.ReLU(), nn.Linear(64, 3)), (2, 6, 6)),
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.ReLU(), nn.Linear(64, 3)),
+        (2, 6, 6),
+    ),
     "flattened output": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten()), (2, 6, 5)),
     "channels last": (lambda: Sequence([nn.Conv2d(2, 4, 3), (0, 2, 3, 1), nn.Linear(4, 5)]), (2, 6, 5)),
     "patches as tokens": (
-        lambda: Sequence([nn.Conv2d(1, 6, 4, 4), nn.Flatten(2), (0, 2, 1), nn.Linear(6, 3)]), (1, 8, 12)),
+        lambda: Sequence([nn.Conv2d(1, 6, 4, 4), nn.Flatten(2), (0, 2, 1), nn.Linear(6, 3)]),
+        (1, 8, 12),
+    ),
     "unflatten to image": (
-        lambda: nn.Sequential(nn.Linear(6, 24), nn.Unflatten(1, (2, 3, 4)), nn.Flatten(2), nn.Linear(12, 2)), (6,)),
+        lambda: nn.Sequential(nn.Linear(6, 24), nn.Unflatten(1, (2, 3, 4)), nn.Flatten(2), nn.Linear(12, 2)),
+        (6,),
+    ),
     "flatten and back": (
-        lambda: nn.Sequential(nn.Conv2d(1, 3, 2), nn.Flatten(), nn.ReLU(), nn.Unflatten(1, (3, 4, 5)),
-                              nn.Conv2d(3, 2, 2)), (1, 5, 6)),
-    "sequence": (lambda: nn.Sequential(nn.Conv1d(3, 4, 3, padding=2, padding_mode="circular"), nn.ReLU(),
-                                       nn.MaxPool1d(2), nn.AvgPool1d(3, 1)), (3, 12)),
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 3, 2), nn.Flatten(), nn.ReLU(), nn.Unflatten(1, (3, 4, 5)), nn.Conv2d(3, 2, 2)
+        ),
+        (1, 5, 6),
+    ),
+    "sequence": (
+        lambda: nn.Sequential(
+            nn.Conv1d(3, 4, 3, padding=2, padding_mode="circular"),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.AvgPool1d(3, 1),
+        ),
+        (3, 12),
+    ),
     "tokens first": (lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)), (7, 5)),
     "causal": (lambda: nn.Sequential(nn.ConstantPad1d((2, 0), 0.0), nn.Conv1d(3, 4, 3)), (3, 9)),
     "global maximum": (
-        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 3)), (1, 6, 6)),
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+        (1, 6, 6),
+    ),
     "mean over steps": (lambda: nn.Sequential(nn.Linear(5, 4), Apply(lambda x: x.mean(1))), (6, 5)),
     "one input channel": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(20, 3)), (1, 4, 5)),
     "two readers of a flatten": (
-        lambda: nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), Twice(24)), (1, 4, 5)),
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), Twice(24)),
+        (1, 4, 5),
+    ),
     "negative inputs into relu": (lambda: nn.Sequential(nn.ReLU(), nn.Linear(6, 3)), (6,)),
-    "pool before relu": (lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(3, 2, 2)),
-                         (1, 9, 9)),
+    "pool before relu": (
+        lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(3, 2, 2)),
+        (1, 9, 9),
+    ),
     "three-way concatenation": (lambda: Three(), (6,)),
 }
 
@@ -137,8 +168,11 @@ def test_names_and_origins() -> None:
 @pytest.mark.parametrize("channels_first", [True, False])
 def test_run_time_length(channels_first: bool) -> None:
     front = [(0, 2, 1)] if not channels_first else []
-    model = seeded(lambda: Sequence([*front, nn.Conv1d(3, 4, 3, stride=2, padding=1), nn.ReLU(), (0, 2, 1),
-                                     nn.Linear(4, 2)]))
+    model = seeded(
+        lambda: Sequence(
+            [*front, nn.Conv1d(3, 4, 3, stride=2, padding=1), nn.ReLU(), (0, 2, 1), nn.Linear(4, 2)]
+        )
+    )
     shape = (lambda n: (3, n)) if channels_first else (lambda n: (n, 3))
     data = [noise(*shape(n)) for n in (1, 4, 5, 13, 20)]
     found = import_model(model, noise(1, *shape(8)), data, dynamic={"words": (1, 20)})
@@ -170,8 +204,14 @@ def test_random_networks_stay_within_the_bound(seed: int) -> None:
         shape = channels
         for _ in range(int(draw.integers(1, 4))):
             wide = int(draw.integers(1, 5))
-            options = [nn.Conv2d(shape, wide, int(draw.integers(1, 4)), padding=1), nn.ReLU(), nn.MaxPool2d(2, 1),
-                       nn.AvgPool2d(3, 1, 1), nn.BatchNorm2d(shape), Quadratic(shape)]
+            options = [
+                nn.Conv2d(shape, wide, int(draw.integers(1, 4)), padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(2, 1),
+                nn.AvgPool2d(3, 1, 1),
+                nn.BatchNorm2d(shape),
+                Quadratic(shape),
+            ]
             layer = options[int(draw.integers(len(options)))]
             shape = wide if isinstance(layer, nn.Conv2d) else shape
             layers.append(layer)
@@ -182,8 +222,9 @@ def test_random_networks_stay_within_the_bound(seed: int) -> None:
     bits = draw.integers(2, 13, 2)
     from gatewright.frontend import QuantConfig
 
-    config = QuantConfig(int(bits[0]), int(bits[1]), bool(draw.random() < 0.5),
-                         "mse" if draw.random() < 0.5 else "range")
+    config = QuantConfig(
+        int(bits[0]), int(bits[1]), bool(draw.random() < 0.5), "mse" if draw.random() < 0.5 else "range"
+    )
     found = import_model(model.eval(), data[:1], data[:10], config=config)
     # Items outside the calibration set saturate now and then; the bound covers that.
     seen = found.compare(data[8:14] * 1.5)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from frontend.nets import Mixed, noise, seeded
+from torch import nn
+
 from gatewright.fixed import Fixed
 from gatewright.frontend import fold, passes
 from gatewright.frontend.program import runner
@@ -15,7 +17,6 @@ from gatewright.graph import Graph, Node, Op, Pass, TensorType
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
 from gatewright.ops.reshape import Reshape
-from torch import nn
 
 SIGNED, UNSIGNED = Fixed(6, 3), Fixed(6, 3, signed=False)
 NARROW = Requantize(1, Fixed(5, 2, signed=False))
@@ -25,13 +26,27 @@ CASES: dict[str, tuple[Pass, Fixed, list[Op], list[str]]] = {
     "second relu": (passes.drop_unsigned_relu, SIGNED, [Relu(), Relu()], ["relu"]),
     "relu between input and output": (passes.drop_unsigned_relu, UNSIGNED, [Relu()], ["relu"]),
     "two relus in a row": (passes.drop_unsigned_relu, UNSIGNED, [Relu(), Relu(), NARROW], ["requantize"]),
-    "three reshapes": (passes.merge_reshapes, SIGNED, [Relu(), Reshape(8), Reshape(24), Reshape(12)],
-                       ["relu", "reshape"]),
-    "same format": (passes.drop_idle_requantize, SIGNED, [Relu(), Requantize(0, Fixed(5, 3, False))], ["relu"]),
+    "three reshapes": (
+        passes.merge_reshapes,
+        SIGNED,
+        [Relu(), Reshape(8), Reshape(24), Reshape(12)],
+        ["relu", "reshape"],
+    ),
+    "same format": (
+        passes.drop_idle_requantize,
+        SIGNED,
+        [Relu(), Requantize(0, Fixed(5, 3, False))],
+        ["relu"],
+    ),
     "other format": (passes.drop_idle_requantize, SIGNED, [NARROW], ["requantize"]),
     "same channels": (passes.drop_idle_reshape, SIGNED, [Reshape(4), Relu()], ["relu"]),
     "reshape twice": (passes.merge_reshapes, SIGNED, [Relu(), Reshape(8), Reshape(24)], ["relu", "reshape"]),
-    "reshape that does not nest": (passes.merge_reshapes, SIGNED, [Reshape(12), Reshape(6)], ["reshape", "reshape"]),
+    "reshape that does not nest": (
+        passes.merge_reshapes,
+        SIGNED,
+        [Reshape(12), Reshape(6)],
+        ["reshape", "reshape"],
+    ),
 }
 
 
@@ -68,8 +83,15 @@ class Reparametrized(nn.Module):
 
 
 def norms() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.BatchNorm2d(3),
-                         nn.Flatten(), nn.Linear(27, 4), nn.BatchNorm1d(4, affine=False))
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, bias=False),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.BatchNorm2d(3),
+        nn.Flatten(),
+        nn.Linear(27, 4),
+        nn.BatchNorm1d(4, affine=False),
+    )
 
 
 FLOAT = {

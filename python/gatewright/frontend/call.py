@@ -42,7 +42,7 @@ class Value:
     view: View
     pad: Pad | None = None
     rounded: Fixed | None = None
-    """Set when the value already is what a fake-quantise to this format would make of it."""
+    """Set when the value already is what a fake-quantize to this format would make of it."""
 
 
 class Emit(Protocol):
@@ -61,12 +61,13 @@ class TorchCall:
         step: the traced call.
         values: its activations in argument order.
         view: lays out the result, given its type; set by the arranging methods.
-        constants, errors: real weights by operator attribute and what quantization changed, for the error bound.
+        constants, errors: real weights by operator attribute, and what quantization changed in them.
         took_output: whether `output` was read.
     """
 
-    def __init__(self, step: Step, values: Sequence[Value], output: Fixed, config: QuantConfig,
-                 emit: Emit) -> None:
+    def __init__(
+        self, step: Step, values: Sequence[Value], output: Fixed, config: QuantConfig, emit: Emit
+    ) -> None:
         self.step = step
         self.values = list(values)
         self.config = config
@@ -83,7 +84,7 @@ class TorchCall:
         return self.step.target
 
     def arg(self, name: str) -> Any:
-        """An argument by its schema name: a plain value, or a constant tensor as an array; never an activation."""
+        """An argument by its schema name: a plain value or a constant tensor as an array."""
         value = self.step.args[name]
         if isinstance(value, Ref):
             self.refuse(name, "computed at run time", "a constant")
@@ -145,7 +146,7 @@ class TorchCall:
         return found
 
     def image(self) -> tuple[int, int]:
-        """Arrange [N, C, H, W] as pixels in raster order; the result is an image too. Returns (height, width)."""
+        """Arrange [N, C, H, W] as pixels in raster order; so is the result. Returns (height, width)."""
         view = self._spatial(4, "an image [N, C, H, W]")
         self.view = lambda kind: layout.image(kind.channels, *self._sizes(2))
         height, width = view.shape[2:]
@@ -180,7 +181,8 @@ class TorchCall:
             if value.view.dims[dim % rank] != value.view.channels:
                 self.refuse("dim", dim, "the channel dimension", "flatten or permute after the concatenation")
             if layout.normal(_without(value.view, dim % rank)) != layout.normal(
-                    _without(self.values[0].view, dim % rank)):
+                _without(self.values[0].view, dim % rank)
+            ):
                 self.refuse("tensors", "different layouts", "inputs that were made alike")
             if len(formats) > 1:
                 self.values[k] = self._requantized(value, self.output)
@@ -213,7 +215,9 @@ class TorchCall:
 
     # Weights
 
-    def weights(self, weight: Floats, bias: Floats | None, x: Fixed, output: Fixed) -> tuple[Ints, Ints, Ints, int]:
+    def weights(
+        self, weight: Floats, bias: Floats | None, x: Fixed, output: Fixed
+    ) -> tuple[Ints, Ints, Ints, int]:
         """Choose the formats of a matrix unit's constants.
 
         Args:
@@ -236,8 +240,9 @@ class TorchCall:
     def polynomial(self, square: Floats, slope: Floats, constant: Floats) -> tuple[Ints, Ints, Ints, int]:
         """Integers of the coefficients of a quadratic, and the binary point of `square`."""
         x = self.input().fixed.frac
-        a, b, c, frac = weights.polynomial(square, slope, constant, self.input().fixed, self.config.weight_bits,
-                                           self.config.method)
+        a, b, c, frac = weights.polynomial(
+            square, slope, constant, self.input().fixed, self.config.weight_bits, self.config.method
+        )
         self._keep("square", square, np.ldexp(a.astype(np.float64), -frac))
         self._keep("slope", slope, np.ldexp(b.astype(np.float64), -frac - x))
         self._keep("constant", constant, np.ldexp(c.astype(np.float64), -frac - 2 * x))
@@ -257,8 +262,11 @@ class TorchCall:
         first = self.values[0].view
         for other in self.values[1:]:
             if layout.normal(other.view) != layout.normal(first):
-                self.refuse("input", f"layouts of {list(first.shape)} and {list(other.view.shape)} that differ",
-                            "tensors of one shape that were flattened and permuted alike")
+                self.refuse(
+                    "input",
+                    f"layouts of {list(first.shape)} and {list(other.view.shape)} that differ",
+                    "tensors of one shape that were flattened and permuted alike",
+                )
         return first
 
     def _sizes(self, count: int) -> list[int]:
@@ -272,25 +280,37 @@ class TorchCall:
         view = self.values[0].view
         spatial = tuple(a for d in view.dims[2:] for a in d)
         if view.channels != view.dims[1] or view.tokens != spatial:
-            self.refuse("input", f"a permuted tensor of shape {list(view.shape)}", kind,
-                        "permute it back before this layer")
+            self.refuse(
+                "input",
+                f"a permuted tensor of shape {list(view.shape)}",
+                kind,
+                "permute it back before this layer",
+            )
         return view
 
     def _arrange(self, channels: tuple[Axis, ...], what: str) -> None:
         """Regroup the stream of input 0 so that `channels`, in any order, are its channels."""
         value = self.values[0]
         stream, count = value.view.stream, len(channels)
-        inner = stream[len(stream) - count:]
+        inner = stream[len(stream) - count :]
         if set(inner) != set(channels):
-            self.refuse("input", f"{what} of shape {list(value.view.shape)} is not the channels",
-                        "[N, F], [N, C, H, W], [N, C, L] or [N, L, C]", "flatten or transpose before this layer")
+            self.refuse(
+                "input",
+                f"{what} of shape {list(value.view.shape)} is not the channels",
+                "[N, F], [N, C, H, W], [N, C, L] or [N, L, C]",
+                "flatten or transpose before this layer",
+            )
         if inner == value.view.channels:
             return
         wide = layout.size(inner)
-        view = View(value.view.dims, stream[:len(stream) - count], inner)
+        view = View(value.view.dims, stream[: len(stream) - count], inner)
         if wide is None or any(a.size is None for a in value.view.tokens):
-            self.refuse("input", "a run-time number of tokens flattened into channels", "a fixed number of tokens",
-                        "pool over the tokens first")
+            self.refuse(
+                "input",
+                "a run-time number of tokens flattened into channels",
+                "a fixed number of tokens",
+                "pool over the tokens first",
+            )
         stream_name, kind = self.emit(Reshape(wide), value)
         self.values[0] = Value(stream_name, kind, view, value.pad)
 

@@ -44,7 +44,9 @@ class QuantConfig:
         for glob, values in self.overrides.items():
             for key in values:
                 if key not in OVERRIDABLE:
-                    raise CalibrationError(f"QuantConfig.overrides[{glob!r}]", f"{key!r}", ", ".join(OVERRIDABLE))
+                    raise CalibrationError(
+                        f"QuantConfig.overrides[{glob!r}]", f"{key!r}", ", ".join(OVERRIDABLE)
+                    )
             self._replace(values)
 
     def at(self, path: str) -> QuantConfig:
@@ -57,16 +59,22 @@ class QuantConfig:
 
     def bits_of(self, path: str) -> int | None:
         """Activation width that an override states for `path`; None without one."""
-        stated = [v["activation_bits"] for glob, v in self.overrides.items()
-                  if "activation_bits" in v and fnmatchcase(path, glob)]
+        stated = [
+            v["activation_bits"]
+            for glob, v in self.overrides.items()
+            if "activation_bits" in v and fnmatchcase(path, glob)
+        ]
         return stated[-1] if stated else None
 
     def check_paths(self, paths: set[str]) -> None:
         """Raise CalibrationError for an override that matches no module."""
         for glob in self.overrides:
             if not any(fnmatchcase(p, glob) for p in paths):
-                raise CalibrationError(f"QuantConfig.overrides[{glob!r}]", "no module path matches",
-                                       ", ".join(sorted(p for p in paths if p)))
+                raise CalibrationError(
+                    f"QuantConfig.overrides[{glob!r}]",
+                    "no module path matches",
+                    ", ".join(sorted(p for p in paths if p)),
+                )
 
     def _replace(self, values: Mapping[str, Any]) -> QuantConfig:
         return dataclasses.replace(self, overrides={}, **values)

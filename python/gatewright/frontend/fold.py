@@ -13,8 +13,13 @@ from gatewright.frontend.program import Array, Program, Ref, Step
 
 Rewrite = Callable[[Program], Program]
 
-AFFINE = ("aten.conv1d.default", "aten.conv1d.padding", "aten.conv2d.default", "aten.conv2d.padding",
-          "aten.linear.default")
+AFFINE = (
+    "aten.conv1d.default",
+    "aten.conv1d.padding",
+    "aten.conv2d.default",
+    "aten.conv2d.padding",
+    "aten.linear.default",
+)
 """Calls `W x + b` whose weight has the output channel first."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import gatewright.ops
-from gatewright.errors import DataError
+from gatewright.errors import CalibrationError, DataError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.frontend import calibrate, layout
 from gatewright.frontend.layout import View
@@ -36,10 +36,10 @@ class Compared:
         golden: real values of the integer results.
         real: the float model in float64.
         bound: |golden - real| never exceeds it. Every layer's worst case adds up, so it grows with depth.
-        layers: per node (error, bound, error / bound) of the golden integers against the float operator at the
-            same golden inputs, at the worst place. This stays sharp at any depth.
-        meaning: largest difference between the float model and the graph run in real numbers; float64 rounding
-            only, because both compute the same function.
+        layers: per node (error, bound, error / bound) of the golden integers against the float operator at
+            the same golden inputs, at the worst place. This stays sharp at any depth.
+        meaning: largest difference between the float model and the graph run in real numbers; float64
+            rounding only, because both compute the same function.
     """
 
     golden: list[Floats]
@@ -51,8 +51,10 @@ class Compared:
     @property
     def holds(self) -> bool:
         """True when every difference, of every layer and of the results, is within its bound."""
-        ends = all(bool(np.all(np.abs(g - f) <= b))
-                   for g, f, b in zip(self.golden, self.real, self.bound, strict=True))
+        ends = all(
+            bool(np.all(np.abs(g - f) <= b))
+            for g, f, b in zip(self.golden, self.real, self.bound, strict=True)
+        )
         scale = max((float(np.max(np.abs(f))) for f in self.real), default=0.0)
         return ends and all(r <= 1 for _, _, r in self.layers.values()) and self.meaning <= 1e-9 * (1 + scale)
 
@@ -102,7 +104,7 @@ class Imported:
         return self.raw.types[self.raw.outputs[0]]
 
     def encode(self, batch: Any) -> list[Ints]:
-        """Integer sequences [tokens, channels] of a batch [N, ...], or of a list of items; rounds and saturates.
+        """Integer sequences [tokens, channels] of a batch [N, ...] or a list of items; rounds and saturates.
 
         Raises:
             DataError: an item has the wrong shape or is not finite.
@@ -127,8 +129,12 @@ class Imported:
             DataError: an item has the wrong shape; or this was loaded from a file, without the float model.
         """
         if self.program is None:
-            raise DataError("compare", "the float model is not stored in the file", "a freshly imported model",
-                            "use bound() for golden values and bounds")
+            raise DataError(
+                "compare",
+                "the float model is not stored in the file",
+                "a freshly imported model",
+                "use bound() for golden values and bounds",
+            )
         run, output = runner(self.program, wide=True), self.program.output
         golden, real, bound, meaning = [], [], [], 0.0
         layers: dict[str, tuple[float, float, float]] = {}
@@ -178,18 +184,31 @@ class Imported:
 
     def save(self, path: str | Path) -> None:
         """Write everything but the float model to one .npz file."""
-        structure, arrays = to_dict(self.raw)
-        references = {}
+        structure, integers = to_dict(self.raw)
+        arrays: dict[str, Array] = dict(integers)
+        references: dict[str, Any] = {}
         for name, reference in self.references.items():
             form = reference.rounded
-            kept = {f"{kind}/{name}/{c}": a for kind in ("constants", "errors")
-                    for c, a in getattr(reference, kind).items()}
-            arrays |= kept  # type: ignore[arg-type]
-            references[name] = {"keys": list(kept), "relu": reference.relu,
-                                "rounded": None if form is None else [form.width, form.frac, form.signed]}
-        text = json.dumps({"graph": structure, "entry": layout.as_json(self.entry),
-                           "exit": layout.as_json(self.exit), "references": references})
-        np.savez_compressed(path, model=np.array(text), **arrays)  # type: ignore[arg-type]
+            kept = {
+                f"{kind}/{name}/{c}": a
+                for kind in ("constants", "errors")
+                for c, a in getattr(reference, kind).items()
+            }
+            arrays |= kept
+            references[name] = {
+                "keys": list(kept),
+                "relu": reference.relu,
+                "rounded": None if form is None else [form.width, form.frac, form.signed],
+            }
+        text = json.dumps(
+            {
+                "graph": structure,
+                "entry": layout.as_json(self.entry),
+                "exit": layout.as_json(self.exit),
+                "references": references,
+            }
+        )
+        np.savez_compressed(path, model=np.array(text), **arrays)
 
     @staticmethod
     def load(path: str | Path) -> Imported:
@@ -206,12 +225,14 @@ class Imported:
             references = {name: _reference(r, arrays) for name, r in data["references"].items()}
             return Imported(raw, layout.from_json(data["entry"]), layout.from_json(data["exit"]), references)
         except (OSError, KeyError, ValueError) as error:
-            raise DataError(str(path), f"cannot be read: {error}", "a file written by Imported.save") from error
+            raise DataError(
+                str(path), f"cannot be read: {error}", "a file written by Imported.save"
+            ) from error
 
     def _items(self, batch: Any) -> list[Array]:
         try:
             return calibrate.items(batch, self.entry.shape, "batch")
-        except calibrate.CalibrationError as error:
+        except CalibrationError as error:
             raise DataError(error.place, error.problem, error.allowed) from None
 
     def _streams(self, batch: Any) -> list[Floats]:
@@ -241,4 +262,6 @@ def _reference(saved: Mapping[str, Any], arrays: Mapping[str, Any]) -> Reference
         kind, _, attribute = key.split("/")
         parts[kind][attribute] = arrays[key]
     form = saved["rounded"]
-    return Reference(parts["constants"], parts["errors"], saved["relu"], None if form is None else Fixed(*form))
+    return Reference(
+        parts["constants"], parts["errors"], saved["relu"], None if form is None else Fixed(*form)
+    )

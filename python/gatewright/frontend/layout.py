@@ -150,7 +150,7 @@ def flatten(view: View) -> View:
 
 
 def order(dim: Group, channels: Group) -> Ints | None:
-    """For each channel in stream order its index within torch dimension `dim`; None unless it holds exactly them."""
+    """For each channel in stream order its index within torch dimension `dim`; None if others are in it."""
     if set(dim) != set(channels):
         return None
     sizes = [a.size for a in dim]
@@ -165,11 +165,15 @@ def normal(view: View) -> tuple[Any, ...]:
     joined: list[list[Axis]] = []
     flat = [(a, i) for i, d in enumerate(view.dims) for a in d]
     place = {a: k for k, (a, _) in enumerate(flat)}
-    dim = {a: i for a, i in flat}
+    dim = dict(flat)
     for k, axis in enumerate(stream):
         last = joined[-1][-1] if joined else None
-        if (last is not None and k != len(view.tokens) and place[axis] == place[last] + 1
-                and dim[axis] == dim[last]):
+        if (
+            last is not None
+            and k != len(view.tokens)
+            and place[axis] == place[last] + 1
+            and dim[axis] == dim[last]
+        ):
             joined[-1].append(axis)
         else:
             joined.append([axis])
@@ -203,12 +207,15 @@ def _actual(group: Sequence[Axis], elements: int) -> list[int]:
 def as_json(view: View) -> dict[str, Any]:
     """Plain dictionary, for files."""
     number = {a: k for k, a in enumerate(view.stream)}
-    return {"axes": [[a.label, a.size] for a in view.stream], "tokens": len(view.tokens),
-            "dims": [[number[a] for a in d] for d in view.dims]}
+    return {
+        "axes": [[a.label, a.size] for a in view.stream],
+        "tokens": len(view.tokens),
+        "dims": [[number[a] for a in d] for d in view.dims],
+    }
 
 
 def from_json(data: dict[str, Any]) -> View:
     """Inverse of `as_json`."""
     stream = tuple(Axis(label, n) for label, n in data["axes"])
     dims = tuple(tuple(stream[k] for k in d) for d in data["dims"])
-    return View(dims, stream[:data["tokens"]], stream[data["tokens"]:])
+    return View(dims, stream[: data["tokens"]], stream[data["tokens"] :])

@@ -28,12 +28,16 @@ def drop_unsigned_relu(graph: Graph) -> Graph:
 
 def drop_idle_requantize(graph: Graph) -> Graph:
     """A change of format to the same format is the identity."""
-    return _drop(graph, lambda g, n: isinstance(n.op, Requantize) and g.types[n.inputs[0]].fixed == n.op.output)
+    return _drop(
+        graph, lambda g, n: isinstance(n.op, Requantize) and g.types[n.inputs[0]].fixed == n.op.output
+    )
 
 
 def drop_idle_reshape(graph: Graph) -> Graph:
     """A reshape to the same channels per token is the identity."""
-    return _drop(graph, lambda g, n: isinstance(n.op, Reshape) and g.types[n.inputs[0]].channels == n.op.channels)
+    return _drop(
+        graph, lambda g, n: isinstance(n.op, Reshape) and g.types[n.inputs[0]].channels == n.op.channels
+    )
 
 
 def merge_reshapes(graph: Graph) -> Graph:
@@ -41,9 +45,15 @@ def merge_reshapes(graph: Graph) -> Graph:
     for name in [n.name for n in graph.nodes]:
         node = next((n for n in graph.nodes if n.name == name), None)
         source = next((n for n in graph.nodes if node is not None and n.name == node.inputs[0]), None)
-        if (node is not None and source is not None and isinstance(node.op, Reshape) and isinstance(source.op, Reshape)
-                and len(graph.users[source.name]) == 1 and source.name not in graph.outputs
-                and _nested(graph.types[source.inputs[0]].channels, node.op.channels)):
+        if (
+            node is not None
+            and source is not None
+            and isinstance(node.op, Reshape)
+            and isinstance(source.op, Reshape)
+            and len(graph.users[source.name]) == 1
+            and source.name not in graph.outputs
+            and _nested(graph.types[source.inputs[0]].channels, node.op.channels)
+        ):
             graph = bypass(graph, source.name)
     return graph
 

@@ -78,7 +78,7 @@ class Program:
     @property
     def readers(self) -> dict[str, list[Step]]:
         """For every value the steps that read it, once per read."""
-        found: dict[str, list[Step]] = {self.input: []} | {s.name: [] for s in self.steps}
+        found: dict[str, list[Step]] = {n: [] for n in (self.input, *(s.name for s in self.steps))}
         for step in self.steps:
             for name in step.reads:
                 found[name].append(step)

@@ -26,18 +26,37 @@ def _moves(*targets: str) -> Callable[[Move], Move]:
     return add
 
 
-@_moves("aten.clone.default", "aten.detach.default", "aten.contiguous.default", "aten.alias.default",
-        "aten.dropout.default", "aten.feature_dropout.default", "aten.lift_fresh_copy.default")
+@_moves(
+    "aten.clone.default",
+    "aten.detach.default",
+    "aten.contiguous.default",
+    "aten.alias.default",
+    "aten.dropout.default",
+    "aten.feature_dropout.default",
+    "aten.lift_fresh_copy.default",
+)
 def _identity(step: Step, value: Value) -> Value:
     if step.args.get("train"):
-        raise UnsupportedError(step.place, "train = True", "dropout in evaluation mode",
-                               "pass training=self.training, or use torch.nn.Dropout")
+        raise UnsupportedError(
+            step.place,
+            "train = True",
+            "dropout in evaluation mode",
+            "pass training=self.training, or use torch.nn.Dropout",
+        )
     return value
 
 
-@_moves("aten.view.default", "aten.reshape.default", "aten.flatten.using_ints", "aten.unflatten.int",
-        "aten.squeeze.default", "aten.squeeze.dim", "aten.squeeze.dims", "aten.unsqueeze.default",
-        "aten._unsafe_view.default")
+@_moves(
+    "aten.view.default",
+    "aten.reshape.default",
+    "aten.flatten.using_ints",
+    "aten.unflatten.int",
+    "aten.squeeze.default",
+    "aten.squeeze.dim",
+    "aten.squeeze.dims",
+    "aten.unsqueeze.default",
+    "aten._unsafe_view.default",
+)
 def _reshape(step: Step, value: Value) -> Value:
     assert step.shape is not None
     try:
@@ -79,5 +98,7 @@ def _pad(step: Step, value: Value) -> Value:
 def moved(step: Step, value: Value) -> Value:
     """The value after a call of `MOVES`."""
     if value.pad is not None and MOVES[step.target] is not _identity:
-        raise UnsupportedError(step.place, "input = padded by aten.pad", "padding directly before a convolution")
+        raise UnsupportedError(
+            step.place, "input = padded by aten.pad", "padding directly before a convolution"
+        )
     return MOVES[step.target](step, value)

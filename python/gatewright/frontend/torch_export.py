@@ -11,6 +11,7 @@ import numpy as np
 
 import gatewright.ops
 from gatewright.errors import CalibrationError, GraphError, UnsupportedError
+from gatewright.fixed import Fixed
 from gatewright.frontend import calibrate, layout
 from gatewright.frontend.call import TorchCall, Value
 from gatewright.frontend.config import QuantConfig
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
 assert gatewright.ops  # imported so that every operator is known
 
 
-def import_model(model: torch.nn.Module, example: Any, calibration: Any, *, config: QuantConfig | None = None,
-                 dynamic: Mapping[str, tuple[int, int]] | None = None, name: str = "model") -> Imported:
+def import_model(
+    model: torch.nn.Module,
+    example: Any,
+    calibration: Any,
+    *,
+    config: QuantConfig | None = None,
+    dynamic: Mapping[str, tuple[int, int]] | None = None,
+    name: str = "model",
+) -> Imported:
     """The fixed-point graph of a trained model.
 
     The model must be in evaluation mode, with one tensor in and one tensor out: a vector [N, F], an image
-    [N, C, H, W], or a sequence [N, C, L] or [N, L, C]. A graph works on one item at a time: every item of a batch is
-    one sequence of tokens.
+    [N, C, H, W], or a sequence [N, C, L] or [N, L, C]. A graph works on one item at a time: every item of a
+    batch is one sequence of tokens.
 
     Args:
         example: a batch; only the shape of its first item matters.
@@ -78,26 +86,34 @@ def _length(dynamic: Mapping[str, tuple[int, int]]) -> tuple[str, int, int]:
     return symbol, high, low
 
 
-def _with_length(model: torch.nn.Module, item: torch.Tensor, program: Program,
-                 dynamic: Mapping[str, tuple[int, int]]) -> Program:
+def _with_length(
+    model: torch.nn.Module, item: torch.Tensor, program: Program, dynamic: Mapping[str, tuple[int, int]]
+) -> Program:
     """The program with the token dimension of its input left open."""
     symbol, high, low = _length(dynamic)
     if item.ndim != 3:
-        raise UnsupportedError("dynamic", f"{symbol} for an input of shape {list(item.shape)}",
-                               "a sequence [N, C, L] or [N, L, C]")
+        raise UnsupportedError(
+            "dynamic",
+            f"{symbol} for an input of shape {list(item.shape)}",
+            "a sequence [N, C, L] or [N, L, C]",
+        )
     dim = 2 if channels_first(program) else 1
     # A size of 1 would be taken for a constant.
     if item.shape[dim] < 2:
         item = item.repeat_interleave(max(2, low), dim)
     found = trace(model, item, {dim: (max(2, low), high)})
     if found.shape[dim] is not None:
-        raise UnsupportedError("dynamic", f"{symbol}: the model works only at length {found.shape[dim]}",
-                               "layers that take any length", "remove views and constants of a fixed length")
+        raise UnsupportedError(
+            "dynamic",
+            f"{symbol}: the model works only at length {found.shape[dim]}",
+            "layers that take any length",
+            "remove views and constants of a fixed length",
+        )
     return found
 
 
 def channels_first(program: Program) -> bool:
-    """Whether a three-dimensional input is [N, C, L]: what the first layer that tells channels from steps expects.
+    """Whether a three-dimensional input is [N, C, L], as the first layer that tells the two apart has it.
 
     Tokens come first when no layer tells them apart; either reading is then right.
     """
@@ -120,7 +136,7 @@ def channels_first(program: Program) -> bool:
     return False
 
 
-_ANY = TensorType(1, 1, calibrate.Fixed(1, 0))
+_ANY = TensorType(1, 1, Fixed(1, 0))
 
 
 def _input_view(program: Program) -> View:
@@ -144,8 +160,15 @@ def _input_view(program: Program) -> View:
 class _Builder:
     """Walks the program once and collects the nodes."""
 
-    def __init__(self, program: Program, stats: Mapping[str, calibrate.Stats], config: QuantConfig, view: View,
-                 length: Length | None, name: str) -> None:
+    def __init__(
+        self,
+        program: Program,
+        stats: Mapping[str, calibrate.Stats],
+        config: QuantConfig,
+        view: View,
+        length: Length | None,
+        name: str,
+    ) -> None:
         self.program, self.config, self.name = program, config, name
         self.operators = {t: cls for cls in Op.known.values() for t in cls.torch}
         self.wanted = calibrate.wanted(program, stats, config, self.keeps_format)
@@ -155,8 +178,9 @@ class _Builder:
         tokens: Tokens = length if length is not None else layout.size(view.tokens) or 1
         kind = TensorType(tokens, layout.size(view.channels) or 1, self.wanted[program.input].fixed)
         self.inputs = {program.input: kind}
-        self.values = {program.input: Value(program.input, kind, view,
-                                            rounded=self.wanted[program.input].rounded)}
+        self.values = {
+            program.input: Value(program.input, kind, view, rounded=self.wanted[program.input].rounded)
+        }
 
     def keeps_format(self, step: Step) -> bool:
         """True for moves and for operators that have no format of their own, except ReLU, which narrows."""
@@ -176,7 +200,9 @@ class _Builder:
                 self.values[step.name] = self.lower(step, read)
         result = self.values[self.program.output]
         if result.view.dims and result.view.dims[0] or result.pad:
-            raise UnsupportedError("output", f"shape {list(result.view.shape)}", "a batch dimension first, no padding")
+            raise UnsupportedError(
+                "output", f"shape {list(result.view.shape)}", "a batch dimension first, no padding"
+            )
         if result.stream in self.inputs:
             raise UnsupportedError("model", "no operator between input and output", "at least one layer")
         raw = self.live(result.stream)
@@ -199,13 +225,22 @@ class _Builder:
         cls = self.operators.get(step.target)
         if cls is None:
             known = sorted({t.split(".")[1] for t in (*self.operators, *MOVES)})
-            raise UnsupportedError(step.place, f"{step.target} is not supported", ", ".join(known),
-                                   "replace this layer, or add an operator in gatewright/ops")
+            raise UnsupportedError(
+                step.place,
+                f"{step.target} is not supported",
+                ", ".join(known),
+                "replace this layer, or add an operator in gatewright/ops",
+            )
         wanted = self.wanted[step.name]
         if step.target in calibrate.FAKE_QUANTIZE and read[0].rounded == wanted.fixed:
             return read[0]
-        call = TorchCall(step, read, wanted.fixed, self.config.at(step.path),
-                         lambda op, *values: self.prepare(step, op, values))
+        call = TorchCall(
+            step,
+            read,
+            wanted.fixed,
+            self.config.at(step.path),
+            lambda op, *values: self.prepare(step, op, values),
+        )
         try:
             op = cls.from_torch(call)
             call.check()
@@ -219,8 +254,9 @@ class _Builder:
                 rounded = call.values[0].rounded
             stream, kind = self.append(step.name, step, op, call.values, reference)
         except GraphError as error:
-            raise UnsupportedError(step.place, f"{error.place}: {error.problem}", error.allowed,
-                                   error.hint) from error
+            raise UnsupportedError(
+                step.place, f"{error.place}: {error.problem}", error.allowed, error.hint
+            ) from error
         return Value(stream, kind, call.view(kind), rounded=rounded)
 
     def prepare(self, step: Step, op: Op, values: Sequence[Value]) -> tuple[str, TensorType]:
@@ -230,8 +266,9 @@ class _Builder:
             self.shared[key] = self.append(f"{step.name}_{op.name()}", step, op, values, Reference())
         return self.shared[key]
 
-    def append(self, base: str, step: Step, op: Op, values: Sequence[Value],
-               reference: Reference) -> tuple[str, TensorType]:
+    def append(
+        self, base: str, step: Step, op: Op, values: Sequence[Value], reference: Reference
+    ) -> tuple[str, TensorType]:
         """Append a node named `base`, or `base` and a number."""
         kind = op.infer(*(v.type for v in values))
         taken = {n.name for n in self.nodes} | set(self.inputs) | {s.name for s in self.program.steps}

@@ -41,17 +41,24 @@ def trace(model: torch.nn.Module, example: torch.Tensor, dynamic: Mapping[int, t
     signature = exported.graph_signature
     mutated = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
     if mutated:
-        raise UnsupportedError(f"{mutated[0]}", "in-place mutation of a buffer or an input",
-                               "operators that return new values",
-                               "remove the assignment, or keep the state outside the model")
+        raise UnsupportedError(
+            f"{mutated[0]}",
+            "in-place mutation of a buffer or an input",
+            "operators that return new values",
+            "remove the assignment, or keep the state outside the model",
+        )
     if len(signature.user_inputs) != 1 or len(signature.user_outputs) != 1:
-        raise UnsupportedError("model", f"{len(signature.user_inputs)} inputs and "
-                               f"{len(signature.user_outputs)} outputs", "one tensor in, one tensor out")
+        raise UnsupportedError(
+            "model",
+            f"{len(signature.user_inputs)} inputs and {len(signature.user_outputs)} outputs",
+            "one tensor in, one tensor out",
+        )
     return _program(exported)
 
 
-def _export(model: torch.nn.Module, example: torch.Tensor,
-            dynamic: Mapping[int, tuple[int, int]]) -> torch.export.ExportedProgram:
+def _export(
+    model: torch.nn.Module, example: torch.Tensor, dynamic: Mapping[int, tuple[int, int]]
+) -> torch.export.ExportedProgram:
     import torch
 
     shapes = {d: torch.export.Dim.AUTO(min=low, max=high) for d, (low, high) in dynamic.items()}
@@ -65,8 +72,11 @@ def _export(model: torch.nn.Module, example: torch.Tensor,
             return found.run_decompositions({})
         except Exception as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise UnsupportedError("model", f"torch.export failed: {reason}",
-                                   "a model whose control flow does not depend on data") from error
+            raise UnsupportedError(
+                "model",
+                f"torch.export failed: {reason}",
+                "a model whose control flow does not depend on data",
+            ) from error
 
 
 def _mutates(node: torch.fx.Node) -> bool:
@@ -83,15 +93,18 @@ def _program(exported: torch.export.ExportedProgram) -> Program:
     for node in graph.nodes:
         if node.op == "placeholder":
             if node.name == user:
-                shape, known[node.name] = _shape(node), Ref(node.name)
+                shape, known[node.name] = _shape(node) or (), Ref(node.name)
             else:
                 known[node.name] = constants.get(node.name)
         elif node.op == "call_function":
             if node.target is operator.getitem:
-                # Of several results only the first is ever a value; the others are indices and saved statistics.
+                # Of several results only the first is a value; the others are indices and statistics.
                 if node.args[1] != 0 and node.users:
-                    raise UnsupportedError(f"{module_path(node) or 'model'} ({node.args[0].target})",
-                                           f"result {node.args[1]} is used", "its first result")
+                    raise UnsupportedError(
+                        f"{module_path(node) or 'model'} ({node.args[0].target})",
+                        f"result {node.args[1]} is used",
+                        "its first result",
+                    )
                 known[node.name] = known[node.args[0].name]
                 continue
             step = _step(node, known)
@@ -105,8 +118,11 @@ def _program(exported: torch.export.ExportedProgram) -> Program:
 
 def _constants(exported: torch.export.ExportedProgram) -> dict[str, Array]:
     signature = exported.graph_signature
-    named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
-             **signature.inputs_to_lifted_tensor_constants}
+    named = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
     stores = (exported.state_dict, exported.constants)
     return {name: _array(next(s[target] for s in stores if target in s)) for name, target in named.items()}
 
@@ -161,7 +177,8 @@ def _shape(node: torch.fx.Node) -> Shape | None:
         value = value[0]
     if not hasattr(value, "shape"):
         return None
-    return tuple(s if isinstance(s, int) else None for s in value.shape)
+    # A symbol that the model turned out to fix has become a number.
+    return tuple(s if isinstance(s, int) else s.node.maybe_as_int() for s in value.shape)
 
 
 def _array(value: torch.Tensor) -> Array:
@@ -172,8 +189,12 @@ def _array(value: torch.Tensor) -> Array:
 def _finite(name: str, value: torch.Tensor) -> None:
     if value.is_floating_point() and not bool(value.isfinite().all()):
         bad = int((~value.isfinite()).sum())
-        raise FormatError(name, f"{bad} of {value.numel()} values are NaN or infinite", "finite weights",
-                          "look for a diverged training run")
+        raise FormatError(
+            name,
+            f"{bad} of {value.numel()} values are NaN or infinite",
+            "finite weights",
+            "look for a diverged training run",
+        )
 
 
 def tensors(program: Program) -> Iterator[Step]:

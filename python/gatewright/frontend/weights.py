@@ -14,12 +14,13 @@ GUARD = 2
 """Bits by which a bias should be finer than the result, where the width leaves room."""
 
 
-def matrix(weight: Floats, bias: Floats, x: Fixed, output: Fixed, config: QuantConfig,
-           place: str) -> tuple[Ints, Ints, Ints, int]:
+def matrix(
+    weight: Floats, bias: Floats, x: Fixed, output: Fixed, config: QuantConfig, place: str
+) -> tuple[Ints, Ints, Ints, int]:
     """Integers of `y = W x + b`.
 
-    Weights that lie on a power-of-two grid within the width, each channel on its own or all together, are taken
-    exactly. The bias is rounded at the accumulator's binary point.
+    Weights that lie on a power-of-two grid within the width, each channel on its own or all together, are
+    taken exactly. The bias is rounded at the accumulator's binary point.
 
     Returns:
         weight and bias integers, right shift per output channel, narrowest signed width of the weights.
@@ -40,28 +41,34 @@ def matrix(weight: Floats, bias: Floats, x: Fixed, output: Fixed, config: QuantC
     offsets = np.floor(np.ldexp(bias, x.frac + frac) + 0.5)
     if np.any(np.abs(offsets) >= 2.0 ** (MAX_WIDTH - 3)):
         worst = float(np.max(np.abs(bias)))
-        raise UnsupportedError(place, f"bias = {worst:g}, beyond a {MAX_WIDTH}-bit accumulator",
-                               "biases of the order of the results", "rescale the layer")
+        raise UnsupportedError(
+            place,
+            f"bias = {worst:g}, beyond a {MAX_WIDTH}-bit accumulator",
+            "biases of the order of the results",
+            "rescale the layer",
+        )
     width = enclosing(min(int(integers.min()), -1), int(integers.max()), 0).width
     shift = x.frac + frac - output.frac
     return integers.reshape(weight.shape), offsets.astype(np.int64), shift.astype(np.int64), width
 
 
-def _frac(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> int | None:
+def _frac(
+    weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig
+) -> int | None:
     """Binary point of one group of weights; None when all are 0."""
     if not weight.any():
         return None
     exact = on_grid(weight, config.weight_bits)
     if exact is None:
         frac = choose_weight(weight, config.weight_bits, config.method).frac
-        # Beyond this shift no weight could move the result: such precision would only widen the hardware.
+        # Beyond this shift no weight could move the result: that precision would only widen the hardware.
         return min(frac, sums.width + output.frac - x.frac)
     frac, room = exact.frac, 0
     while room < config.weight_bits and _fits(weight, frac + room + 1, config.weight_bits):
         room += 1
     if _whole(bias, x.frac + frac):
         return frac
-    # The grid is coarser than the bias: a finer binary point keeps the weights exact and rounds the bias less.
+    # The bias is off the grid: a finer binary point keeps the weights exact and rounds the bias less.
     return max(frac, min(frac + room, output.frac + GUARD - x.frac))
 
 
@@ -82,14 +89,21 @@ def _whole(values: Floats, frac: int) -> bool:
     return bool(np.all(scaled == np.rint(scaled)))
 
 
-def polynomial(square: Floats, slope: Floats, constant: Floats, x: Fixed, bits: int,
-               method: str) -> tuple[Ints, Ints, Ints, int]:
-    """Integers of `a x**2 + b x + c` and the binary point of `a`, which `b` and `c` follow (x.frac and 2 x.frac finer)."""
+def polynomial(
+    square: Floats, slope: Floats, constant: Floats, x: Fixed, bits: int, method: str
+) -> tuple[Ints, Ints, Ints, int]:
+    """Integers of `a x**2 + b x + c` and the binary point of `a`.
+
+    Those of `b` and `c` are x.frac and 2 x.frac bits finer.
+    """
     if square.any():
         exact = on_grid(square, bits)
         frac = exact.frac if exact is not None else choose_weight(square, bits, method).frac
-        while exact is not None and not (_whole(slope, frac + x.frac) and _whole(constant, frac + 2 * x.frac)) \
-                and _fits(square, frac + 1, bits):
+        while (
+            exact is not None
+            and not (_whole(slope, frac + x.frac) and _whole(constant, frac + 2 * x.frac))
+            and _fits(square, frac + 1, bits)
+        ):
             frac += 1
     elif slope.any():
         frac = choose_weight(slope, bits, method).frac - x.frac

@@ -10,7 +10,9 @@ from torch import nn
 
 
 @torch.library.custom_op("gatewright::quadratic", mutates_args=())
-def quadratic(x: torch.Tensor, square: torch.Tensor, slope: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+def quadratic(
+    x: torch.Tensor, square: torch.Tensor, slope: torch.Tensor, constant: torch.Tensor
+) -> torch.Tensor:
     """`square * x**2 + slope * x + constant`; the coefficients broadcast against x."""
     return (square * x + slope) * x + constant
 
@@ -26,8 +28,12 @@ def _save(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> N
 
 def _backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
     x, square, slope, constant = ctx.saved_tensors
-    return (grad * (2 * square * x + slope), (grad * x * x).sum_to_size(square.shape),
-            (grad * x).sum_to_size(slope.shape), grad.sum_to_size(constant.shape))
+    return (
+        grad * (2 * square * x + slope),
+        (grad * x * x).sum_to_size(square.shape),
+        (grad * x).sum_to_size(slope.shape),
+        grad.sum_to_size(constant.shape),
+    )
 
 
 quadratic.register_autograd(_backward, setup_context=_save)
@@ -42,8 +48,14 @@ class Quadratic(nn.Module):
         square, slope, constant: initial coefficients; the default starts close to the identity.
     """
 
-    def __init__(self, channels: int | None = None, dim: int = 1, square: float = 0.1, slope: float = 1.0,
-                 constant: float = 0.0) -> None:
+    def __init__(
+        self,
+        channels: int | None = None,
+        dim: int = 1,
+        square: float = 0.1,
+        slope: float = 1.0,
+        constant: float = 0.0,
+    ) -> None:
         super().__init__()
         size = () if channels is None else (channels,)
         self.dim = dim

@@ -19,7 +19,7 @@ from gatewright.lower import sources as rtl
 from gatewright.sim import toolchain
 from gatewright.synth.flows import FLOWS, Flow, Resources, count
 
-TIMEOUT = 1800
+TIMEOUT = 3600
 """Seconds that one module may take."""
 
 _RESULT = "cells.json"
