@@ -26,8 +26,8 @@ RECORDED = """\
 FINN's rows are recorded, not measured in this run (FINN cannot be installed from packages): Xilinx FINN
 `main` 39f0c9a (2026-04-14) and `dev` 73ba5ed (2026-04-17), the same Verilator and Yosys (0.70, stock
 `synth_xilinx -family xcup`), the same shape, 100 random vectors. "Weights inside" is FINN's unit with a
-looped ROM, ours with a memory that is loaded at run time. A vendor tool maps LUTs more tightly than Yosys; the
-comparison is of like with like, not of routed designs."""
+looped ROM, ours with a memory that is loaded at run time. A vendor tool maps LUTs more tightly than Yosys;
+the comparison is of like with like, not of routed designs."""
 
 FINN = (
     ("FINN main mvu_8sx8u_dsp48", "outside", "stock", 72, 64, 2182, 40, 1005, 32, "no"),

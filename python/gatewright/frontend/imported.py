@@ -179,8 +179,8 @@ class Imported:
             local = node.op.error_bound([(v, np.zeros_like(v)) for v in inputs], output, reference)
             error = np.abs(reference.then(node.op.real(inputs, reference)) - output)
             _worst(layers, node.name, error, local + room)
-        (output,) = self.raw.outputs
-        return value[output], bound[output]
+        (result,) = self.raw.outputs
+        return value[result], bound[result]
 
     def save(self, path: str | Path) -> None:
         """Write everything but the float model to one .npz file."""

@@ -21,8 +21,8 @@ WINDOW_LATENCY = 2
 """Cycles from a beat entering `window` to the position it completes leaving it."""
 MEMORY_DEPTH = 4
 """Delay lines from this depth on are memories (`delay_taps`)."""
-BLOCK_DEPTH = 128
-"""Memories from this depth on are taken as block RAM by the estimate."""
+SMALL_MEMORY = 72
+"""Look-up tables up to which a memory of more than 64 words stays out of block RAM."""
 FINE_BEATS = 1 << 16
 """Up to so many beats per sequence, timing tells single beats apart."""
 
@@ -184,16 +184,16 @@ class Window:
     def cost(self, channels: int, lanes: int, bits: int, tokens: Tokens) -> Cost:
         """Analytic resources of `patches`: memories, tap registers, counters."""
         beat, chunks = lanes * bits, channels // lanes
-        total = Cost(lut=beat + 60, ff=2 * beat + 60)
+        total = Cost(lut=beat + (40 if self.width else 15), ff=2 * beat + 25)
         if self.padded:
-            total += Cost(lut=beat / 2 + 20, ff=20)
+            total += Cost(lut=beat / 2 + 8, ff=10)
         if self.circular and self.padded:
-            total += memory_cost(beat, 2 * most_tokens(tokens) * chunks)
+            total += memory_cost(beat, 2 * most_tokens(tokens) * chunks) + Cost(lut=60, ff=40)
         row = (self.width + self.padding[1] + self.padding[3]) * chunks
         total += delay_cost(beat, self.kernel[0], self.dilation[0] * row)
         total += delay_cost(beat * self.kernel[0], self.kernel[1], self.dilation[1] * chunks)
         if not self.width and self.stride[1] > 1:
-            total += Cost(ff=self.taps * beat)
+            total += Cost(lut=self.taps * beat, ff=self.taps * beat)
         return total
 
 
@@ -273,13 +273,15 @@ def tap_index(window: Window, tokens: int) -> Ints:
     return source[row[:, None, :, None], column[None, :, None, :]].reshape(-1, window.taps)
 
 
-def memory_cost(width: int, depth: int) -> Cost:
-    """A memory with one write and one registered read port: block RAM when deep, LUT RAM when shallow."""
-    if depth >= BLOCK_DEPTH:
-        shapes = ((72, 512), (36, 1024), (18, 2048), (9, 4096))
-        blocks = min(np.ceil(width / w) * np.ceil(depth / d) for w, d in shapes)
-        return Cost(lut=20, ff=2 * np.log2(depth), bram36=float(blocks))
-    return Cost(lut=float(width * np.ceil(depth / 64) * 8 / 7 + 10), ff=float(width + 12))
+def memory_cost(width: int, depth: int, reads: int = 1) -> Cost:
+    """A memory with one write port and `reads` read ports, as Yosys places it: in block or look-up-table RAM."""
+    shapes = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+    halves = min(np.ceil(width / w) * np.ceil(depth / d) for w, d in shapes)
+    small = np.ceil(width / 14) * 8 if depth <= 32 else np.ceil(width / 7) * np.ceil(depth / 64) * 8
+    pointers = 2 * float(np.log2(max(2, depth)))
+    if depth > 64 and small > SMALL_MEMORY:
+        return Cost(lut=pointers, ff=pointers, bram36=float(halves) / 2 * reads)
+    return Cost(lut=float(small) * reads + pointers, ff=width + pointers)
 
 
 def delay_cost(width: int, taps: int, depth: int) -> Cost:

@@ -117,10 +117,12 @@ class AveragePool(Op):
         taps, lanes = self.window().taps, folding.lanes
         factor, _ = divider(taps)
         wide = x.fixed.width + 1 + (taps - 1).bit_length()
-        product = wide if factor == 1 else wide + factor.bit_length() + 1
+        # A multiplier block takes in the registers of its operands and its product.
+        held = 2 * wide if factor == 1 else 0
+        adders = (taps - 1) * (x.fixed.width + 2) + (wide if factor == 1 else 8)
         return (self.window().cost(x.channels, lanes, x.fixed.width, x.tokens)
-                + Cost(lut=lanes * ((taps - 1) * wide + product + 2 * self.output.width),
-                       ff=lanes * (wide + product + 2 * self.output.width), dsp=lanes * (factor != 1)))
+                + Cost(lut=lanes * (adders + 2 * self.output.width),
+                       ff=lanes * (held + 2 * self.output.width), dsp=lanes * (factor != 1)))
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         (x,) = inputs

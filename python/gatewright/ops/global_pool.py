@@ -136,14 +136,15 @@ class GlobalPool(Op):
         lanes, chunks = folding.lanes, x.channels // folding.lanes
         beat = lanes * x.fixed.width
         if self.kind is Kind.MAX:
-            return memory_cost(beat + lanes, 2 * chunks) + Cost(lut=3 * beat + 60, ff=3 * beat + 40)
-        acc = x.fixed.width + 1 + (self.most - 1).bit_length()
-        factor = fraction_bits(self.most) + 1
-        total = memory_cost(lanes * acc, 2 * chunks) + Cost(
-            lut=lanes * (2 * acc + acc + factor + 2 * self.output.width) + 60,
-            ff=lanes * (2 * acc + factor + 2 * self.output.width) + 40,
-            dsp=float(lanes * np.ceil(acc / 26) * np.ceil((factor + 1) / (17 if acc > 18 else 26))))
-        return total if isinstance(x.tokens, int) else total + memory_cost(factor, self.most + 1)
+            return memory_cost(beat + lanes, 2 * chunks, 2) + Cost(lut=2.5 * beat + 20, ff=2 * beat + 5)
+        acc, factor = x.fixed.width + 1 + (self.most - 1).bit_length(), fraction_bits(self.most) + 1
+        small, large = sorted((acc, factor + 1))
+        blocks = (1 if small <= 18 else np.ceil(small / 17)) * (1 if large <= 27 else np.ceil(large / 26))
+        # The multiplier blocks take in the registers of their operands and products.
+        total = Cost(lut=lanes * (2 * acc + 2 * self.output.width) + 40,
+                     ff=lanes * 2 * self.output.width + 40, dsp=float(lanes * blocks))
+        total += Cost(lut=memory_cost(lanes * acc, 2 * chunks, 2).lut)
+        return total if isinstance(x.tokens, int) else total + memory_cost(factor, self.most)
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         interval = inputs[0].channels // folding.lanes

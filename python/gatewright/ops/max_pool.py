@@ -87,7 +87,7 @@ class MaxPool(Op):
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         (x,) = inputs
         beat = folding.lanes * x.fixed.width
-        compare = (self.window().taps - 1) * beat * 1.5
+        compare = (self.window().taps - 1) * beat * 1.65
         return (self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens)
                 + Cost(lut=compare + beat, ff=2 * beat))
 
