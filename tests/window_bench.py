@@ -12,6 +12,11 @@ LIMIT = 100_000
 SIDES = ("Top", "Left", "Bottom", "Right")
 
 
+def settings(text: str) -> dict[str, int]:
+    """SystemVerilog parameters from "Name=1 Other=2"."""
+    return {name: int(value) for name, value in (item.split("=") for item in text.split())}
+
+
 def geometry() -> Window:
     """The window of the module under test; a module that only pads has a kernel of one tap."""
     p = parameters()

@@ -89,9 +89,8 @@ module pad_circular #(
   logic [BeatWidth-1:0] data_q;
 
   wire logic [LengthBits-1:0] length = length_q[read_bank_q];
-  wire logic [LengthBits-1:0] lead = LengthBits'(Left * Chunks);
-  wire logic [LengthBits-1:0] start = length == lead ? '0 : length - lead;
-  wire logic [LengthBits-1:0] offset = column_q != '0 ? offset_q : Left == 0 ? '0 : start;
+  wire logic [LengthBits-1:0] start = Left == 0 ? '0 : length - LengthBits'(Left * Chunks);
+  wire logic [LengthBits-1:0] offset = column_q == '0 ? start : offset_q;
   wire logic [CountBits-1:0] columns = CountBits'(length) + CountBits'((Left + Right) * Chunks);
   wire logic row_end = column_q == columns - 1'b1;
   wire logic final_beat = row_end && row_q == RowBits'(Rows - 1);

@@ -112,6 +112,9 @@ def test_lint_warnings_stop_the_build(tmp_path: Path) -> None:
 
 
 def test_build_is_cached_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An empty cache of builds; the compiler's cache stays.
+    monkeypatch.setenv("CCACHE_DIR", str(toolchain.cache_root() / "ccache"))
+    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
     source = write(tmp_path, BROKEN.replace("BODY", "s_data ^ count_q"), "broken.sv")
     first = bench.build("broken", {}, [source])
     commands: list[str] = []

@@ -274,7 +274,7 @@ def tap_index(window: Window, tokens: int) -> Ints:
 
 
 def memory_cost(width: int, depth: int, reads: int = 1) -> Cost:
-    """A memory with one write port and `reads` read ports, as Yosys places it: in block or look-up-table RAM."""
+    """A memory of one write and `reads` read ports, in block or look-up-table RAM as Yosys places it."""
     shapes = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
     halves = min(np.ceil(width / w) * np.ceil(depth / d) for w, d in shapes)
     small = np.ceil(width / 14) * 8 if depth <= 32 else np.ceil(width / 7) * np.ceil(depth / 64) * 8

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cocotb.clock import Clock
+from cocotb.handle import Immediate
 
 from gatewright.errors import SimulationError
 from gatewright.sim.ports import Beat, Monitor, Pin, Pins, Sink, Source
@@ -123,6 +124,9 @@ class Harness:
 
     async def start(self) -> None:
         """Start the clock and reset."""
+        # Pins are random at power-up too: a clock that is born high would be an edge without reset.
+        self.dut.clk.value = Immediate(0)
+        self.dut.rst.value = Immediate(1)
         Clock(self.dut.clk, 10, "ns").start()
         await self.reset()
 

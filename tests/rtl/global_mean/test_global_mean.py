@@ -98,6 +98,7 @@ def build(lanes: int, tokens: int, most: int, sum_width: int, shift: int, out: F
         build(2, 0, 37, 15, 0, Fixed(8, 0)),
         build(1, 49, 49, 15, 2, Fixed(5, 0)),
         build(1, 0, 1, 9, -2, Fixed(8, 0)),
+        build(1, 0, 37, 15, -8, Fixed(20, 0)),
         build(3, 0, 200, 25, 3, Fixed(12, 0, signed=False)),
     ],
 )

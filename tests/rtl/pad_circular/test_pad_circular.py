@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 import pytest
-from window_bench import check_pace, check_reset, check_throughput
+from window_bench import check_pace, check_reset, check_throughput, settings
 
 from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Pace, parameters
@@ -34,14 +34,11 @@ async def full_throughput(dut: Any) -> None:
     await check_throughput(dut, True, shortest())
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"BeatWidth": 9, "Chunks": 3, "Height": 1, "Width": 0, "Left": 2, "Right": 1, "MaxTokens": 21},
-        {"BeatWidth": 8, "Chunks": 1, "Height": 1, "Width": 0, "Left": 1, "Right": 0, "MaxTokens": 25},
-        {"BeatWidth": 4, "Chunks": 2, "Height": 3, "Width": 4, "Top": 3, "Left": 4, "Bottom": 1, "Right": 2},
-        {"BeatWidth": 8, "Chunks": 1, "Height": 1, "Width": 1, "Top": 1, "Left": 0, "Bottom": 1, "Right": 0},
-    ],
-)
-def test_pad_circular(parameters: dict[str, int]) -> None:
-    run_bench("pad_circular", __file__, parameters)
+@pytest.mark.parametrize("text", [
+    "BeatWidth=9 Chunks=3 Height=1 Width=0 Left=2 Right=1 MaxTokens=21",
+    "BeatWidth=8 Chunks=1 Height=1 Width=0 Left=1 Right=0 MaxTokens=25",
+    "BeatWidth=4 Chunks=2 Height=3 Width=4 Top=3 Left=4 Bottom=1 Right=2",
+    "BeatWidth=8 Chunks=1 Height=1 Width=1 Top=1 Left=0 Bottom=1 Right=0",
+])
+def test_pad_circular(text: str) -> None:
+    run_bench("pad_circular", __file__, settings(text))

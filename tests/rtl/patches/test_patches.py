@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 import pytest
-from window_bench import check_pace, check_reset
+from window_bench import check_pace, check_reset, settings
 
 from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Pace, parameters
@@ -33,65 +33,11 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
     await check_reset(dut, cycles, shortest())
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {
-            "DataWidth": 5,
-            "Lanes": 2,
-            "Chunks": 3,
-            "Height": 1,
-            "Width": 0,
-            "KernelH": 1,
-            "KernelW": 3,
-            "Left": 1,
-            "Right": 1,
-            "PadValue": 16,
-        },
-        {
-            "DataWidth": 8,
-            "Lanes": 1,
-            "Chunks": 2,
-            "Height": 1,
-            "Width": 0,
-            "KernelH": 1,
-            "KernelW": 2,
-            "StrideW": 3,
-            "DilationW": 4,
-            "Left": 2,
-            "Right": 2,
-            "Circular": 1,
-            "MaxTokens": 22,
-        },
-        {
-            "DataWidth": 4,
-            "Lanes": 2,
-            "Chunks": 2,
-            "Height": 5,
-            "Width": 6,
-            "KernelH": 3,
-            "KernelW": 2,
-            "StrideH": 2,
-            "Top": 1,
-            "Left": 2,
-            "Bottom": 1,
-            "Circular": 1,
-        },
-        {
-            "DataWidth": 8,
-            "Lanes": 1,
-            "Chunks": 1,
-            "Height": 4,
-            "Width": 3,
-            "KernelH": 3,
-            "KernelW": 3,
-            "DilationH": 2,
-            "Top": 2,
-            "Left": 1,
-            "Bottom": 2,
-            "Right": 1,
-        },
-    ],
-)
-def test_patches(parameters: dict[str, int]) -> None:
-    run_bench("patches", __file__, parameters)
+@pytest.mark.parametrize("text", [
+    "DataWidth=5 Lanes=2 Chunks=3 Height=1 Width=0 KernelH=1 KernelW=3 Left=1 Right=0 PadValue=16",
+    "DataWidth=8 Lanes=1 Chunks=2 Height=1 Width=0 KernelH=1 KernelW=2 StrideW=3 DilationW=4 Left=2 Right=2 Circular=1 MaxTokens=22",
+    "DataWidth=4 Lanes=2 Chunks=2 Height=5 Width=6 KernelH=3 KernelW=2 StrideH=2 Top=1 Left=2 Bottom=3 Circular=1",
+    "DataWidth=8 Lanes=1 Chunks=1 Height=4 Width=3 KernelH=3 KernelW=3 DilationH=2 Top=2 Left=1 Bottom=1 Right=0",
+])
+def test_patches(text: str) -> None:
+    run_bench("patches", __file__, settings(text))

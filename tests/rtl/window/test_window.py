@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 import pytest
-from window_bench import check_pace, check_reset, check_throughput
+from window_bench import check_pace, check_reset, check_throughput, settings
 
 from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Pace, parameters
@@ -34,55 +34,13 @@ async def full_throughput(dut: Any) -> None:
     await check_throughput(dut, False, shortest())
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"DataWidth": 5, "Lanes": 2, "Chunks": 3, "Height": 1, "Width": 0, "KernelH": 1, "KernelW": 3},
-        {
-            "DataWidth": 8,
-            "Lanes": 1,
-            "Chunks": 2,
-            "Height": 1,
-            "Width": 0,
-            "KernelH": 1,
-            "KernelW": 2,
-            "StrideW": 3,
-            "DilationW": 2,
-        },
-        {
-            "DataWidth": 8,
-            "Lanes": 1,
-            "Chunks": 1,
-            "Height": 1,
-            "Width": 0,
-            "KernelH": 1,
-            "KernelW": 1,
-            "StrideW": 2,
-        },
-        {
-            "DataWidth": 4,
-            "Lanes": 2,
-            "Chunks": 2,
-            "Height": 5,
-            "Width": 6,
-            "KernelH": 3,
-            "KernelW": 2,
-            "StrideH": 2,
-            "StrideW": 3,
-            "DilationW": 2,
-        },
-        {
-            "DataWidth": 8,
-            "Lanes": 1,
-            "Chunks": 1,
-            "Height": 7,
-            "Width": 1,
-            "KernelH": 3,
-            "KernelW": 1,
-            "DilationH": 3,
-        },
-        {"DataWidth": 1, "Lanes": 1, "Chunks": 1, "Height": 2, "Width": 7, "KernelH": 2, "KernelW": 5},
-    ],
-)
-def test_window(parameters: dict[str, int]) -> None:
-    run_bench("window", __file__, parameters)
+@pytest.mark.parametrize("text", [
+    "DataWidth=5 Lanes=2 Chunks=3 Height=1 Width=0 KernelH=1 KernelW=3",
+    "DataWidth=8 Lanes=1 Chunks=2 Height=1 Width=0 KernelH=1 KernelW=2 StrideW=3 DilationW=2",
+    "DataWidth=8 Lanes=1 Chunks=1 Height=1 Width=0 KernelH=1 KernelW=1 StrideW=2",
+    "DataWidth=4 Lanes=2 Chunks=2 Height=5 Width=6 KernelH=3 KernelW=2 StrideH=2 StrideW=3 DilationW=2",
+    "DataWidth=8 Lanes=1 Chunks=1 Height=7 Width=1 KernelH=3 KernelW=1 DilationH=3",
+    "DataWidth=1 Lanes=1 Chunks=1 Height=2 Width=7 KernelH=2 KernelW=5",
+])
+def test_window(text: str) -> None:
+    run_bench("window", __file__, settings(text))
