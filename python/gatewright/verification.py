@@ -61,12 +61,22 @@ class Verification:
         """Largest |golden - float|, and the largest tolerance; zeros when not compared."""
         return self.compared.worst if self.compared is not None else (0.0, 0.0)
 
+    @property
+    def sharpest(self) -> tuple[str, float]:
+        """The node closest to its own tolerance, and how much of it is used: |golden - float| / bound of that layer."""
+        if self.compared is None or not self.compared.layers:
+            return "", 0.0
+        name = max(self.compared.layers, key=lambda n: self.compared.layers[n][2])  # type: ignore[union-attr]
+        return name, self.compared.layers[name][2]
+
     def problems(self) -> list[str]:
         """What is wrong; empty when everything is equal."""
         found = [f"{r.executor}: {r.mismatches} integers differ from golden" for r in self.rows if r.mismatches]
         if self.compared is not None and not self.compared.holds:
             gap, bound = self.worst
-            found.append(f"golden leaves the derived tolerance of PyTorch: {gap:.4g} against {bound:.4g}")
+            name, used = self.sharpest
+            found.append(f"golden leaves the derived tolerance of PyTorch: {gap:.4g} against {bound:.4g} at the output, "
+                         f"{used:.2f} of the tolerance in {name}")
         return found
 
     def check(self) -> Verification:
@@ -94,7 +104,9 @@ class Verification:
                           guess if not self.stall else "-", f"{row.seconds:.1f}")
         if self.compared is not None:
             gap, bound = self.worst
-            table.caption = f"golden to PyTorch: largest difference {gap:.4g}, derived tolerance {bound:.4g}"
+            name, used = self.sharpest
+            table.caption = (f"golden to PyTorch: each layer within its derived tolerance (closest: {name}, {used:.2f} of it); "
+                             f"output differs by at most {gap:.3g}, worst case through all layers {bound:.3g}")
         return table
 
     def __str__(self) -> str:

@@ -61,7 +61,9 @@ def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: boo
     console.print(summary(results))
     if path:
         Path(path).write_text(json.dumps(results, indent=1))
-    if any(r["mismatches"] for r in results):
+    for problem in (p for r in results for p in r["problems"]):
+        console.print(f"[red]{problem}[/red]")
+    if any(r["mismatches"] or r["problems"] for r in results):
         raise click.exceptions.Exit(1)
 
 
@@ -86,7 +88,9 @@ def simulate(example: Example, board: str, target: float | None, waves: bool, se
     return {
         "example": example.name, "board": board, "samples": len(lengths), "tokens": sum(lengths),
         "cycles": rtl.cycles, "predicted": design.predict(lengths).cycles, "mismatches": wrong + stalled.mismatches,
-        "gap": stalled.worst[0], "tolerance": stalled.worst[1], "stalled_samples": few,
+        "gap": stalled.worst[0], "tolerance": stalled.worst[1],
+        "layer": stalled.sharpest[0], "layer_share": stalled.sharpest[1], "problems": stalled.problems(),
+        "stalled_samples": few,
         "accuracy": {
             "float": accuracy(float_scores(model, data.rtl_x), data.rtl_y),
             "golden": accuracy(imported.decode(golden.outputs[0]), data.rtl_y),
@@ -118,12 +122,12 @@ def summary(results: list[dict[str, Any]]) -> Table:
 
     table = Table(title="RTL against golden, golden against PyTorch")
     for column in ("example", "samples", "tokens", "cycles", "predicted", "mismatches",
-                   "accuracy float / golden / RTL", "golden-float (tolerance)"):
+                   "accuracy float / golden / RTL", "layer error / tolerance"):
         table.add_column(column, justify="left" if column == "example" else "right")
     for r in results:
         error = r["predicted"] / r["cycles"] - 1
         scores = " / ".join(f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl"))
         table.add_row(r["example"], f"{r['samples']:,}", f"{r['tokens']:,}", f"{r['cycles']:,}",
                       f"{r['predicted']:,} ({error:+.2%})", str(r["mismatches"]), scores,
-                      f"{r['gap']:.3g} ({r['tolerance']:.3g})")
+                      f"{r['layer_share']:.2f}")
     return table

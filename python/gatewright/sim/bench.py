@@ -116,7 +116,8 @@ def build(toplevel: str, parameters: Mapping[str, int | str], sources: Iterable[
         main = Path(cocotb.share_dir) / "lib" / "verilator" / "verilator.cpp"
         place = f"build {toplevel}"
         toolchain.run(["verilator_bin", *options, "-Mdir", str(work), f"-I{INCLUDE}", "-LDFLAGS", link,
-                       "-CFLAGS", f"-idirafter {COMPRESSION}", str(main), *map(str, files)], folder, place)
+                       *(["-CFLAGS", f"-idirafter {COMPRESSION}"] if waves else []), str(main), *map(str, files)],
+                      folder, place)
         toolchain.run(["make", "-j2", "-C", str(work), "-f", "Vtop.mk", "OPT_FAST=-O2", "OPT_SLOW=-O0",
                        *([f"LDLIBS={link} -pthread {_compression()}"] if waves else [])], folder, place)
         (work / "simulation").rename(folder / "simulation")
