@@ -33,6 +33,7 @@ quick: $(STAMP) ## The tests that end within two minutes.
 
 lint: $(STAMP) ## Style, types, and which room may import which.
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/python .ci/tree.py $(TREE)
 	MYPYPATH=$(TREE) $(BIN)/mypy -p gatewright
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache

@@ -26,9 +26,7 @@ def main(cutoff: float) -> None:
     for index, form in enumerate(formats[1:]):
         weight, bias, shift = (data[f"{name}{index}"] for name in ("weight", "bias", "shift"))
         # A power of two per channel moves the binary point and costs nothing.
-        value = (value @ weight.T.astype(np.float64) + bias.astype(np.float64)) * 2.0 ** -shift.astype(
-            np.float64
-        )
+        value = (value @ weight.T.astype(np.float64) + bias.astype(np.float64)) * 2.0 ** -shift.astype(np.float64)
         value = quantized(value, form)
     comb = comb_trace(x, value)
     samples = data["x"].astype(np.float64)

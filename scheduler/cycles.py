@@ -172,9 +172,7 @@ def _unit(operator: Operator, index: int, order: Sequence[int], inputs: Ints) ->
     for stage, tokens in zip(stages, inputs, strict=True):
         need = np.asarray(stage.need, np.int64)
         if len(need) == 0 or need[0] < 0 or need[-1] >= tokens or np.any(np.diff(need) < 0):
-            raise DataError(
-                place, f"needs {need[:3].tolist()}.. of {tokens} tokens", "never falling, below the count"
-            )
+            raise DataError(place, f"needs {need[:3].tolist()}.. of {tokens} tokens", "never falling, below the count")
         needs.append(need + base)
         counts.append(len(need))
         base += int(tokens)

@@ -76,9 +76,7 @@ def cheapest(options: Iterable[Options], target: float, budget: Mapping[str, flo
         fast = [c for c in one.choices if c.cycles <= target]
         if not fast:
             best = min(c.cycles for c in one.choices)
-            raise BudgetError(
-                f"operator {one.name}", f"needs {best:g} cycles at its fastest", f"{target:g} cycles"
-            )
+            raise BudgetError(f"operator {one.name}", f"needs {best:g} cycles at its fastest", f"{target:g} cycles")
         chosen[one.name] = min(fast, key=lambda c: (_share(c.cost, budget), c.cycles))
     return _plan(chosen, budget, True)
 
@@ -137,9 +135,7 @@ def _fit(options: Sequence[Options], target: float, budget: Mapping[str, float])
     rest = [_least(one, target, names) for one in options]
     for index, one in enumerate(options):
         fast = [c for c in one.choices if c.cycles <= target]
-        costs = np.asarray([[c.cost.get(k, 0) for k in names] for c in fast], np.float64).reshape(
-            -1, len(names)
-        )
+        costs = np.asarray([[c.cost.get(k, 0) for k in names] for c in fast], np.float64).reshape(-1, len(names))
         both = (sums[:, None] + costs[None]).reshape(-1, len(names))
         ahead = sum(rest[index + 1 :], np.zeros(len(names)))
         alive = np.flatnonzero(np.all(both + ahead <= limit + 1e-9, axis=1))
@@ -226,6 +222,4 @@ def options_from_json(data: Iterable[Mapping[str, Any]]) -> list[Options]:
     try:
         return [Options(o["name"], tuple(Choice(**c) for c in o["choices"])) for o in data]
     except (KeyError, TypeError) as error:
-        raise DataError(
-            "options", f"bad or missing key: {error}", "name, choices of key, cycles, cost"
-        ) from None
+        raise DataError("options", f"bad or missing key: {error}", "name, choices of key, cycles, cost") from None

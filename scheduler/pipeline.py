@@ -109,9 +109,7 @@ class Pipeline:
             joins_by_wire = len(one.inputs) != 1 and counts == {0}
             if len(counts) > 1 or not one.inputs or joins_by_wire:
                 problem = f"{sorted(counts)} stages for its kinds, {len(one.inputs)} inputs"
-                raise DataError(
-                    f"operator {one.name}", problem, "equally many stages; at least one to join inputs"
-                )
+                raise DataError(f"operator {one.name}", problem, "equally many stages; at least one to join inputs")
         for value in self.outputs:
             if value not in self._known:
                 raise DataError("outputs", f"{value} is not made", ", ".join(sorted(self._known)))
@@ -163,17 +161,14 @@ def from_json(data: Mapping[str, Any]) -> Pipeline:
     """
 
     def stages(kinds: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[tuple[Stage, ...], ...]:
-        return tuple(
-            tuple(Stage(np.asarray(s["need"], np.int64), **_rest(s)) for s in kind) for kind in kinds
-        )
+        return tuple(tuple(Stage(np.asarray(s["need"], np.int64), **_rest(s)) for s in kind) for kind in kinds)
 
     def _rest(one: Mapping[str, Any]) -> dict[str, int]:
         return {k: int(v) for k, v in one.items() if k != "need"}
 
     try:
         sources = tuple(
-            Source(s["name"], tuple(s["tokens"]), s.get("interval", 1), s.get("period", 0))
-            for s in data["sources"]
+            Source(s["name"], tuple(s["tokens"]), s.get("interval", 1), s.get("period", 0)) for s in data["sources"]
         )
         operators = tuple(
             Operator(o["name"], tuple(o["inputs"]), stages(o["stages"]), tuple(o.get("queues", ())))

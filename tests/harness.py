@@ -22,8 +22,9 @@ def single(op: Op, *types: TensorType) -> Graph:
     return Graph(inputs, (Node("y", op, tuple(inputs)),), ("y",), op.name())
 
 
-def job(graph: Graph, foldings: dict[str, Folding], inputs: Sequence[Sequence[Ints]], stall: float = 0.0,
-        seed: int = 1) -> Job:
+def job(
+    graph: Graph, foldings: dict[str, Folding], inputs: Sequence[Sequence[Ints]], stall: float = 0.0, seed: int = 1
+) -> Job:
     """A job with the result lengths that golden gives."""
     results = [graph.evaluate(*s) for s in zip(*inputs, strict=True)]
     lengths = {o: [len(r[k]) for r in results] for k, o in enumerate(graph.outputs)}
@@ -39,8 +40,14 @@ def assert_equal(one: Job, result: Run, golden: Run, name: str) -> None:
             assert wrong == 0, f"{name}: {wrong} of {w.size} integers of {value}, sequence {k}, differ from golden"
 
 
-def check_operator(op: Op, *types: TensorType, foldings: Sequence[Folding] | None = None, sequences: int = 5,
-                   seed: int = 0, every_executor: bool = True) -> None:
+def check_operator(
+    op: Op,
+    *types: TensorType,
+    foldings: Sequence[Folding] | None = None,
+    sequences: int = 5,
+    seed: int = 0,
+    every_executor: bool = True,
+) -> None:
     """Run `op` alone in every executor, over foldings and stalls, on random and extreme data.
 
     Args:

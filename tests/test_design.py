@@ -74,8 +74,9 @@ def test_the_initiation_interval_is_exact(samples: torch.Tensor) -> None:
 
 def test_run_time_lengths(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv1d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
-                        nn.Linear(4, 2)).eval()
+    net = nn.Sequential(
+        nn.Conv1d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 2)
+    ).eval()
     items = [torch.rand(3, n) for n in (5, 1, 17, 32, 2)]
     one = gw.compile(net, items[0][None], items, dynamic={"n": (1, 32)}, target=200, name="anylength")
     assert one.verify(items, ["rtl"], stall=0.2).check()
@@ -95,17 +96,32 @@ def test_written_sources_are_complete(design: gw.Design, tmp_path: Path) -> None
     from gatewright.sim import toolchain
 
     sources = design.write(tmp_path / "rtl")
-    toolchain.run(["verilator_bin", "--lint-only", "-Wall", "--assert", "--top-module", "tiny_top",
-                   f"-I{tmp_path / 'rtl'}", *map(str, sources)], tmp_path, "lint")
+    toolchain.run(
+        [
+            "verilator_bin",
+            "--lint-only",
+            "-Wall",
+            "--assert",
+            "--top-module",
+            "tiny_top",
+            f"-I{tmp_path / 'rtl'}",
+            *map(str, sources),
+        ],
+        tmp_path,
+        "lint",
+    )
     words = (tmp_path / "rtl" / "weights.hex").read_text().split()
     assert [int(w, 16) for w in words] == design.rtl.memory.tolist()
 
 
-@pytest.mark.parametrize(("options", "error", "words"), [
-    ({"foldings": {"nonsense": gw.Folding()}}, FoldingError, "no such node"),
-    ({"target": 0.5}, BudgetError, "at its fastest"),
-    ({"board": "no-such-board"}, Exception, "u200"),
-])
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"foldings": {"nonsense": gw.Folding()}}, FoldingError, "no such node"),
+        ({"target": 0.5}, BudgetError, "at its fastest"),
+        ({"board": "no-such-board"}, Exception, "u200"),
+    ],
+)
 def test_refusals(samples: torch.Tensor, options: dict[str, object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         gw.compile(network(), samples[:1], samples, **options)  # type: ignore[arg-type]
@@ -140,7 +156,9 @@ def test_import_is_light() -> None:
     import subprocess
     import sys
 
-    code = ("import sys, gatewright, gatewright.cli; "
-            "heavy = {'torch', 'tvm', 'hls4ml', 'pynq', 'matplotlib', 'cocotb'} & set(sys.modules); "
-            "assert not heavy, heavy")
+    code = (
+        "import sys, gatewright, gatewright.cli; "
+        "heavy = {'torch', 'tvm', 'hls4ml', 'pynq', 'matplotlib', 'cocotb'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -88,7 +88,5 @@ def test_accuracy_and_bound(name: str) -> None:
 
 def test_no_trained_weights_are_in_the_tree() -> None:
     root = Path(__file__).parents[1]
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False
-    ).stdout.split()
+    listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False).stdout.split()
     assert not [f for f in listed if f.endswith((".npz", ".pt", ".pth", ".safetensors"))]

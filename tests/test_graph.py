@@ -37,16 +37,19 @@ def relu_graph(**changes: object) -> Graph:
     return Graph(**(parts | changes))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("changes", "rule"), [
-    ({"outputs": ()}, "at least one input and one output"),
-    ({"nodes": (Node("x", Relu(), ("x",)),), "outputs": ("x",)}, "names are unique"),
-    ({"nodes": (Node("1y", Relu(), ("x",)),), "outputs": ("1y",)}, "identifiers"),
-    ({"nodes": (Node("y", Relu(), ("z",)),)}, "defined before"),
-    ({"nodes": (Node("y", Relu(), ("x", "x")),)}, "as many inputs"),
-    ({"outputs": ("x",)}, "an output is a node"),
-    ({"nodes": (Node("a", Relu(), ("x",)), Node("y", Relu(), ("x",)))}, "every value is read"),
-    ({"nodes": (Node("a", Relu(), ("x",)), Node("y", Relu(), ("a",))), "outputs": ("a", "y")}, "nobody else"),
-])
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"outputs": ()}, "at least one input and one output"),
+        ({"nodes": (Node("x", Relu(), ("x",)),), "outputs": ("x",)}, "names are unique"),
+        ({"nodes": (Node("1y", Relu(), ("x",)),), "outputs": ("1y",)}, "identifiers"),
+        ({"nodes": (Node("y", Relu(), ("z",)),)}, "defined before"),
+        ({"nodes": (Node("y", Relu(), ("x", "x")),)}, "as many inputs"),
+        ({"outputs": ("x",)}, "an output is a node"),
+        ({"nodes": (Node("a", Relu(), ("x",)), Node("y", Relu(), ("x",)))}, "every value is read"),
+        ({"nodes": (Node("a", Relu(), ("x",)), Node("y", Relu(), ("a",))), "outputs": ("a", "y")}, "nobody else"),
+    ],
+)
 def test_legality_table(changes: dict[str, object], rule: str) -> None:
     with pytest.raises(GraphError, match=rule):
         relu_graph(**changes)
@@ -63,10 +66,15 @@ def test_text_can_be_read() -> None:
     assert ["y", "[n,", "3]", "u7.4", "=", "relu()", "<-", "x"] in lines
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (np.zeros((2, 3)), "float64"), (np.zeros((2, 4), int), r"\[tokens, 3\]"), (np.zeros((10, 3), int), "1 to 9 tokens"),
-    (np.full((2, 3), 128), r"\[-128, 127\]"),
-])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (np.zeros((2, 3)), "float64"),
+        (np.zeros((2, 4), int), r"\[tokens, 3\]"),
+        (np.zeros((10, 3), int), "1 to 9 tokens"),
+        (np.full((2, 3), 128), r"\[-128, 127\]"),
+    ],
+)
 def test_bad_sequences_are_refused(data: np.ndarray, words: str) -> None:
     with pytest.raises(DataError, match=words):
         relu_graph().evaluate(data)
@@ -87,7 +95,10 @@ def test_save_and_load_give_the_same_integers(seed: int, tmp_path: Path) -> None
 
 
 def test_bypass_reconnects_readers_and_outputs() -> None:
-    nodes = (Node("a", Requantize(0, S8), ("x",)), Node("b", Requantize(0, S8), ("a",)),
-             Node("y", Add.of(S8, S8, S8), ("a", "b")))
+    nodes = (
+        Node("a", Requantize(0, S8), ("x",)),
+        Node("b", Requantize(0, S8), ("a",)),
+        Node("y", Add.of(S8, S8, S8), ("a", "b")),
+    )
     once = bypass(relu_graph(nodes=nodes), "a")
     assert once.node("y").inputs == ("x", "b") and once.node("b").inputs == ("x",)

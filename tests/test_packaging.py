@@ -38,9 +38,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inside = home / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(inside), "install", "-q", "--no-deps", "--no-index"]
     run([*pip, str(wheel)], folder)
-    site = Path(
-        run([str(inside), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
-    )
+    site = Path(run([str(inside), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
     (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     shutil.rmtree(folder / "tree")
     return inside
@@ -95,9 +93,7 @@ def test_the_command_works(python: Path, tmp_path: Path) -> None:
 def test_constraints_name_every_dependency() -> None:
     """A dependency without a pinned version would make two installs differ."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [s for extra in project["optional-dependencies"].values() for s in extra] + project[
-        "dependencies"
-    ]
+    lines = [s for extra in project["optional-dependencies"].values() for s in extra] + project["dependencies"]
     pinned = {
         line.split("==")[0].lower().replace("_", "-")
         for line in (ROOT / "constraints.txt").read_text().splitlines()

@@ -27,9 +27,7 @@ def geometry() -> Window:
     padding = tuple(p.get(side, 0) for side in SIDES)
     assert len(padding) == 4
     circular = bool(p.get("Circular", "BeatWidth" in p))
-    return Window(
-        pair("Kernel"), pair("Stride"), pair("Dilation"), padding, circular, p["Height"], p["Width"]
-    )
+    return Window(pair("Kernel"), pair("Stride"), pair("Dilation"), padding, circular, p["Height"], p["Width"])
 
 
 def beat_width() -> int:

@@ -9,9 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "gatewright"}
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
@@ -27,8 +24,12 @@ BOXES = (
     (0.54, 0.50, "RTL under cocotb", "random stalls on every port"),
     (0.54, 0.14, "Yosys", "LUT, FF, DSP, BRAM of the board"),
 )
-ARROWS = ((0.205, 0.5, 0.265, 0.5, "within derived\ntolerance"), (0.475, 0.55, 0.535, 0.84, "=="),
-          (0.475, 0.5, 0.535, 0.5, "=="), (0.475, 0.45, 0.535, 0.16, ""))
+ARROWS = (
+    (0.205, 0.5, 0.265, 0.5, "within derived\ntolerance"),
+    (0.475, 0.55, 0.535, 0.84, "=="),
+    (0.475, 0.5, 0.535, 0.5, "=="),
+    (0.475, 0.45, 0.535, 0.16, ""),
+)
 
 
 def flow(axes: Axes) -> None:
@@ -59,7 +60,13 @@ def busy(axes: Axes, design: Design) -> None:
         macs = folding.simd * folding.pe * folding.tokens
         text = f"{count:,.0f}" + (f"   {macs} multipliers" if macs > 1 else "")
         depth = design.rtl.depths.get((node.name, 0))
-        axes.text(count + 60, row, text + (f", FIFO of {depth.tokens} tokens in front" if depth else ""), va="center", fontsize=8)
+        axes.text(
+            count + 60,
+            row,
+            text + (f", FIFO of {depth.tokens} tokens in front" if depth else ""),
+            va="center",
+            fontsize=8,
+        )
     axes.set_xlim(0, max(cycles) * 1.45)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -67,6 +74,8 @@ def busy(axes: Axes, design: Design) -> None:
 
 def main() -> None:
     """Draw."""
+    # Text stays text, and the same picture gives the same file.
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "gatewright"}
     example = examples()["mnist_lenet"]
     design = fold(example.imported(), boards.load("u200"), example.target)
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(9, 6), height_ratios=(1, 1.2), layout="constrained")

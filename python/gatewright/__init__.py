@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A trained PyTorch network becomes a verified FPGA accelerator, proven in open-source simulation.
 
-    import gatewright as gw
+import gatewright as gw
 
-    design = gw.compile(model, example, calibration, board="u200", target=64)
-    print(design.verify(samples))
+design = gw.compile(model, example, calibration, board="u200", target=64)
+print(design.verify(samples))
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from gatewright.frontend.config import QuantConfig as QuantConfig
     from gatewright.graph import Folding as Folding
 
-_WHERE = {"compile": "gatewright.design", "Design": "gatewright.design",
-          "QuantConfig": "gatewright.frontend.config", "Folding": "gatewright.graph"}
+_WHERE = {
+    "compile": "gatewright.design",
+    "Design": "gatewright.design",
+    "QuantConfig": "gatewright.frontend.config",
+    "Folding": "gatewright.graph",
+}
 
 __all__ = sorted(_WHERE)
 

@@ -89,8 +89,16 @@ class Design:
         model = pipeline(self.graph, self.foldings, symbols, paces, queues)
         return predict(model, [symbols.index(int(n)) for n in lengths])
 
-    def verify(self, batch: Any, names: Sequence[str] | None = None, *, stall: float = 0.0, seed: int = 1,
-               waves: bool = False, compare: bool = True) -> Verification:
+    def verify(
+        self,
+        batch: Any,
+        names: Sequence[str] | None = None,
+        *,
+        stall: float = 0.0,
+        seed: int = 1,
+        waves: bool = False,
+        compare: bool = True,
+    ) -> Verification:
         """Run a batch in every executor, compare with golden, and golden with the float model.
 
         Args:
@@ -112,8 +120,10 @@ class Design:
             result = self.execute(name, job)
             seconds = time.monotonic() - start
             golden = golden or result
-            wrong = sum(int(np.sum(g != w)) if g.shape == w.shape else w.size
-                        for g, w in zip(result.outputs[0], golden.outputs[0], strict=True))
+            wrong = sum(
+                int(np.sum(g != w)) if g.shape == w.shape else w.size
+                for g, w in zip(result.outputs[0], golden.outputs[0], strict=True)
+            )
             rows.append(Row(name, len(sequences), sum(tokens), wrong, result.cycles, seconds))
         predicted = self.predict(tokens).cycles if any(r.cycles for r in rows) else 0
         compared = self.imported.compare(batch) if compare and self.imported.program is not None else None
@@ -158,15 +168,25 @@ class Design:
 
     def __str__(self) -> str:
         lines = [str(self.graph), f"  on {self.board.title}"]
-        lines += [f"  {name:<16} lanes {f.lanes}, SIMD {f.simd}, PE {f.pe}, tokens {f.tokens}"
-                  for name, f in self.foldings.items()]
+        lines += [
+            f"  {name:<16} lanes {f.lanes}, SIMD {f.simd}, PE {f.pe}, tokens {f.tokens}"
+            for name, f in self.foldings.items()
+        ]
         return "\n".join(lines)
 
 
-def compile(model: Any, example: Any, calibration: Any, *, board: str | Path = "u200",
-            target: float | None = None, foldings: Mapping[str, Folding] | None = None,
-            config: QuantConfig | None = None, dynamic: Mapping[str, tuple[int, int]] | None = None,
-            name: str = "model") -> Design:
+def compile(
+    model: Any,
+    example: Any,
+    calibration: Any,
+    *,
+    board: str | Path = "u200",
+    target: float | None = None,
+    foldings: Mapping[str, Folding] | None = None,
+    config: QuantConfig | None = None,
+    dynamic: Mapping[str, tuple[int, int]] | None = None,
+    name: str = "model",
+) -> Design:
     """Compile a trained PyTorch module to hardware.
 
     Args:
@@ -192,8 +212,9 @@ def compile(model: Any, example: Any, calibration: Any, *, board: str | Path = "
     return fold(imported, boards.load(board), target, foldings)
 
 
-def fold(imported: Imported, board: boards.Board, target: float | None = None,
-         foldings: Mapping[str, Folding] | None = None) -> Design:
+def fold(
+    imported: Imported, board: boards.Board, target: float | None = None, foldings: Mapping[str, Folding] | None = None
+) -> Design:
     """Choose the foldings of an imported model; those given by hand are kept.
 
     Raises:
@@ -210,4 +231,3 @@ def fold(imported: Imported, board: boards.Board, target: float | None = None,
         return Design(imported, given, board)
     chosen = {k: c.key for k, c in plan(graph, board, target).chosen.items()}
     return Design(imported, chosen | given, board)
-

@@ -45,9 +45,7 @@ class Length:
 
     def __post_init__(self) -> None:
         if not 1 <= self.minimum <= self.maximum:
-            raise GraphError(
-                f"length {self.name}", f"bounds {self.minimum}..{self.maximum}", "1 <= min <= max"
-            )
+            raise GraphError(f"length {self.name}", f"bounds {self.minimum}..{self.maximum}", "1 <= min <= max")
         if self.least < 1:
             raise GraphError(
                 f"length {self.name}",
@@ -72,9 +70,7 @@ class Length:
 
     def then(self, offset: int, stride: int) -> Length:
         """The length `(self + offset) // stride`."""
-        return dataclasses.replace(
-            self, offset=self.offset + offset * self.stride, stride=self.stride * stride
-        )
+        return dataclasses.replace(self, offset=self.offset + offset * self.stride, stride=self.stride * stride)
 
     def __str__(self) -> str:
         inner = self.name if not self.offset else f"{self.name}{self.offset:+d}"
@@ -208,8 +204,9 @@ class Reference:
             values = form.dequantize(np.clip(np.rint(np.ldexp(values, form.frac)), form.lo, form.hi))
         return values
 
-    def bound(self, form: Fixed, ideal: Floats, output: Floats, own: Floats, spread: Floats,
-              rounds: npt.ArrayLike = True) -> Floats:
+    def bound(
+        self, form: Fixed, ideal: Floats, output: Floats, own: Floats, spread: Floats, rounds: npt.ArrayLike = True
+    ) -> Floats:
         """Bound of |golden - float| of a result.
 
         Args:
@@ -269,8 +266,7 @@ class Op(ABC):
         """The float operator on real streams, without `reference.then`."""
         raise NotImplementedError(self.name())
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         """Bound of |golden - float| per output element, for one sequence.
 
         Running error analysis: what rounding, saturation and quantized constants can do at the golden inputs,
@@ -454,28 +450,39 @@ def _first(found: Iterator[str]) -> str | None:
 
 
 LEGALITY: tuple[Rule, ...] = (
-    ("a graph has at least one input and one output",
-     lambda g: None if g.inputs and g.outputs else g.name),
-    ("names are unique",
-     lambda g: _first(n.name for i, n in enumerate(g.nodes)
-                      if n.name in g.inputs or any(m.name == n.name for m in g.nodes[:i]))),
-    ("names are Verilog identifiers",
-     lambda g: _first(v for v in [*g.inputs, *(n.name for n in g.nodes)]
-                      if not v.isidentifier() or not v.isascii())),
-    ("a node reads only values defined before it",
-     lambda g: _first(n.name for k, n in enumerate(g.nodes) for i in n.inputs
-                      if i not in g.inputs and all(m.name != i for m in g.nodes[:k]))),
-    ("a node has as many inputs as its operator takes",
-     lambda g: _first(n.name for n in g.nodes
-                      if (len(n.inputs) < 2 if n.op.arity is None else len(n.inputs) != n.op.arity))),
-    ("an output is a node",
-     lambda g: _first(o for o in g.outputs if all(o != n.name for n in g.nodes))),
-    ("every type rule holds and every format is at most 62 bits",
-     lambda g: None if g.types else g.name),
-    ("every value is read or is an output",
-     lambda g: _first(v for v in g.types if not g.users[v] and v not in g.outputs)),
-    ("an output is read by nobody else",
-     lambda g: _first(o for o in g.outputs if g.users[o])),
+    ("a graph has at least one input and one output", lambda g: None if g.inputs and g.outputs else g.name),
+    (
+        "names are unique",
+        lambda g: _first(
+            n.name for i, n in enumerate(g.nodes) if n.name in g.inputs or any(m.name == n.name for m in g.nodes[:i])
+        ),
+    ),
+    (
+        "names are Verilog identifiers",
+        lambda g: _first(v for v in [*g.inputs, *(n.name for n in g.nodes)] if not v.isidentifier() or not v.isascii()),
+    ),
+    (
+        "a node reads only values defined before it",
+        lambda g: _first(
+            n.name
+            for k, n in enumerate(g.nodes)
+            for i in n.inputs
+            if i not in g.inputs and all(m.name != i for m in g.nodes[:k])
+        ),
+    ),
+    (
+        "a node has as many inputs as its operator takes",
+        lambda g: _first(
+            n.name for n in g.nodes if (len(n.inputs) < 2 if n.op.arity is None else len(n.inputs) != n.op.arity)
+        ),
+    ),
+    ("an output is a node", lambda g: _first(o for o in g.outputs if all(o != n.name for n in g.nodes))),
+    ("every type rule holds and every format is at most 62 bits", lambda g: None if g.types else g.name),
+    (
+        "every value is read or is an output",
+        lambda g: _first(v for v in g.types if not g.users[v] and v not in g.outputs),
+    ),
+    ("an output is read by nobody else", lambda g: _first(o for o in g.outputs if g.users[o])),
 )
 
 
@@ -517,8 +524,7 @@ def _encode(value: Any, arrays: dict[str, Ints], key: str) -> Any:
         arrays[key] = value
         return {"array": key}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inner = {f.name: _encode(getattr(value, f.name), arrays, f"{key}.{f.name}")
-                 for f in dataclasses.fields(value)}
+        inner = {f.name: _encode(getattr(value, f.name), arrays, f"{key}.{f.name}") for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, "fields": inner}
     if isinstance(value, tuple):
         return {"tuple": [_encode(v, arrays, f"{key}.{i}") for i, v in enumerate(value)]}
@@ -544,15 +550,15 @@ def to_dict(graph: Graph) -> tuple[dict[str, Any], dict[str, Ints]]:
     """JSON-ready structure and the integer arrays it refers to."""
     arrays: dict[str, Ints] = {}
     inputs = {k: _encode(v, arrays, k) for k, v in graph.inputs.items()}
-    nodes = [{"name": n.name, "inputs": list(n.inputs), "origin": n.origin,
-              "op": _encode(n.op, arrays, n.name)} for n in graph.nodes]
-    return {"name": graph.name, "inputs": inputs, "nodes": nodes,
-            "outputs": list(graph.outputs)}, arrays
+    nodes = [
+        {"name": n.name, "inputs": list(n.inputs), "origin": n.origin, "op": _encode(n.op, arrays, n.name)}
+        for n in graph.nodes
+    ]
+    return {"name": graph.name, "inputs": inputs, "nodes": nodes, "outputs": list(graph.outputs)}, arrays
 
 
 def from_dict(data: Mapping[str, Any], arrays: Mapping[str, Ints]) -> Graph:
     """Inverse of `to_dict`; the operators' modules must have been imported."""
-    nodes = tuple(Node(n["name"], _decode(n["op"], arrays), tuple(n["inputs"]), n["origin"])
-                  for n in data["nodes"])
+    nodes = tuple(Node(n["name"], _decode(n["op"], arrays), tuple(n["inputs"]), n["origin"]) for n in data["nodes"])
     inputs = {k: _decode(v, arrays) for k, v in data["inputs"].items()}
     return Graph(inputs, nodes, tuple(data["outputs"]), data["name"])

@@ -96,13 +96,23 @@ def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | 
     over = {k: (v, budget[k]) for k, v in chosen.total.items() if v > budget[k]}
     if over:
         text = "; ".join(f"{k}: {need:.0f} needed, {have:.0f} usable" for k, (need, have) in over.items())
-        raise BudgetError(f"board {board.name}", text, f"{USABLE:.0%} of the board",
-                          "allow more cycles per sequence, or choose a larger board")
+        raise BudgetError(
+            f"board {board.name}",
+            text,
+            f"{USABLE:.0%} of the board",
+            "allow more cycles per sequence, or choose a larger board",
+        )
     return chosen
 
 
-def pipeline(graph: Graph, foldings: Mapping[str, Folding], symbols: Sequence[int],
-             paces: Mapping[str, int], queues: Mapping[Link, int], period: int = 0) -> Pipeline:
+def pipeline(
+    graph: Graph,
+    foldings: Mapping[str, Folding],
+    symbols: Sequence[int],
+    paces: Mapping[str, int],
+    queues: Mapping[Link, int],
+    period: int = 0,
+) -> Pipeline:
     """The design as the cycle model sees it; kind k is a sequence of run-time length symbols[k].
 
     Args:
@@ -110,8 +120,10 @@ def pipeline(graph: Graph, foldings: Mapping[str, Folding], symbols: Sequence[in
         queues: tokens that the FIFO of a link holds, where there is one.
         period: least cycles between the starts of two sequences.
     """
-    sources = tuple(Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), paces[name], period)
-                    for name, kind in graph.inputs.items())
+    sources = tuple(
+        Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), paces[name], period)
+        for name, kind in graph.inputs.items()
+    )
     operators = []
     for node in graph.nodes:
         stages = tuple(tuple(node_stages(graph, node, foldings[node.name], n)) for n in symbols)
@@ -132,5 +144,4 @@ def high_water(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, int]
     peaks = simulate(model, [0] * SETTLING, unlimited=True).peaks
     # A graph input can wait outside, unless several operators read it.
     waits = {name for name in graph.inputs if len(graph.users[name]) == 1}
-    return {(name, port): peak for (name, port), peak in peaks.items()
-            if graph.node(name).inputs[port] not in waits}
+    return {(name, port): peak for (name, port), peak in peaks.items() if graph.node(name).inputs[port] not in waits}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewright.console import rendered
 from gatewright.errors import SimulationError
 from gatewright.frontend.imported import Compared
 
@@ -75,8 +76,10 @@ class Verification:
         if self.compared is not None and not self.compared.holds:
             gap, bound = self.worst
             name, used = self.sharpest
-            found.append(f"golden leaves the derived tolerance of PyTorch: {gap:.4g} against {bound:.4g} at the output, "
-                         f"{used:.2f} of the tolerance in {name}")
+            found.append(
+                f"golden leaves the derived tolerance of PyTorch: {gap:.4g} against {bound:.4g} at the output, "
+                f"{used:.2f} of the tolerance in {name}"
+            )
         return found
 
     def check(self) -> Verification:
@@ -100,19 +103,23 @@ class Verification:
         for row in self.rows:
             cycles = f"{row.cycles:,}" if row.cycles else "-"
             guess = f"{self.predicted:,} ({self.predicted / row.cycles - 1:+.2%})" if row.cycles else "-"
-            table.add_row(row.executor, f"{row.sequences:,}", f"{row.tokens:,}", f"{row.mismatches}", cycles,
-                          guess if not self.stall else "-", f"{row.seconds:.1f}")
+            table.add_row(
+                row.executor,
+                f"{row.sequences:,}",
+                f"{row.tokens:,}",
+                f"{row.mismatches}",
+                cycles,
+                guess if not self.stall else "-",
+                f"{row.seconds:.1f}",
+            )
         if self.compared is not None:
             gap, bound = self.worst
             name, used = self.sharpest
-            table.caption = (f"golden to PyTorch: each layer within its derived tolerance (closest: {name}, {used:.2f} of it); "
-                             f"output differs by at most {gap:.3g}, worst case through all layers {bound:.3g}")
+            table.caption = (
+                f"golden to PyTorch: each layer within its derived tolerance (closest: {name}, {used:.2f} of it); "
+                f"output differs by at most {gap:.3g}, worst case through all layers {bound:.3g}"
+            )
         return table
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=110)
-        with console.capture() as capture:
-            console.print(self.table())
-        return capture.get()
+        return rendered(self.table())

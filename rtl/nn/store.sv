@@ -6,7 +6,8 @@
 ///
 /// Load chain: the first `Depth * ceil(Width/32)` words that arrive are kept (row by row, low bits first), later ones
 /// are passed on. The word with `last` ends the load of the whole chain and makes every store ready for the next one.
-/// A store sends rows only while it is completely loaded. A new load begins between two rounds of rows.
+/// A store sends rows only while it is completely loaded. A new load begins between two rounds of rows and withdraws
+/// the row on offer; let the design run dry first, or tokens in flight see old and new constants.
 module store #(
     /// Rows, 1 and up.
     parameter int unsigned Depth = 16,

@@ -71,12 +71,8 @@ def test_overrides_by_path() -> None:
 
 def test_override_of_nothing_is_refused() -> None:
     model = seeded(lambda: nn.Sequential(nn.Linear(5, 4)))
-    with pytest.raises(
-        CalibrationError, match=r"overrides\['fc\*'\]: no module path matches\n  supported: 0, input"
-    ):
-        import_model(
-            model, noise(1, 5), noise(4, 5), config=QuantConfig(overrides={"fc*": {"weight_bits": 4}})
-        )
+    with pytest.raises(CalibrationError, match=r"overrides\['fc\*'\]: no module path matches\n  supported: 0, input"):
+        import_model(model, noise(1, 5), noise(4, 5), config=QuantConfig(overrides={"fc*": {"weight_bits": 4}}))
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,7 @@ def test_results_equal_the_fake_quantized_model() -> None:
     model = seeded(Trained)
     found = import_model(model, noise(1, 6), noise(50, 6))
     # Inputs on the grid leave no error but ties, one product sum in 32 here, which torch rounds to even.
-    x = torch.from_numpy(
-        Fixed(8, 5).dequantize(np.random.default_rng(0).integers(-128, 128, (200, 6)))
-    ).float()
+    x = torch.from_numpy(Fixed(8, 5).dequantize(np.random.default_rng(0).integers(-128, 128, (200, 6)))).float()
     seen = found.compare(x)
     assert seen.holds
     with torch.no_grad():

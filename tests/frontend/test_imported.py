@@ -82,7 +82,5 @@ def test_a_wrong_layout_breaks_the_meaning() -> None:
         reference,
         constants={"weight": reference.constants["weight"][:, ::-1], "bias": reference.constants["bias"]},
     )
-    seen = dataclasses.replace(found, references={**found.references, "linear": shuffled}).compare(
-        noise(3, 1, 4, 4)
-    )
+    seen = dataclasses.replace(found, references={**found.references, "linear": shuffled}).compare(noise(3, 1, 4, 4))
     assert not seen.holds and seen.meaning > 1e-3

@@ -169,9 +169,7 @@ def test_names_and_origins() -> None:
 def test_run_time_length(channels_first: bool) -> None:
     front = [(0, 2, 1)] if not channels_first else []
     model = seeded(
-        lambda: Sequence(
-            [*front, nn.Conv1d(3, 4, 3, stride=2, padding=1), nn.ReLU(), (0, 2, 1), nn.Linear(4, 2)]
-        )
+        lambda: Sequence([*front, nn.Conv1d(3, 4, 3, stride=2, padding=1), nn.ReLU(), (0, 2, 1), nn.Linear(4, 2)])
     )
     shape = (lambda n: (3, n)) if channels_first else (lambda n: (n, 3))
     data = [noise(*shape(n)) for n in (1, 4, 5, 13, 20)]

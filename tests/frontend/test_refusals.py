@@ -158,9 +158,7 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     model = seeded(lambda: nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)))
     with torch.no_grad():
         model[1].weight[0, 1] = value
-    with pytest.raises(
-        FormatError, match=r"1.weight: 1 of 4 values are NaN or infinite\n  supported: finite weights"
-    ):
+    with pytest.raises(FormatError, match=r"1.weight: 1 of 4 values are NaN or infinite\n  supported: finite weights"):
         import_model(model, noise(1, 3), noise(3, 3))
 
 
@@ -206,6 +204,4 @@ def test_model_that_fixes_the_length_is_refused() -> None:
 
 def test_run_time_length_of_an_image_is_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"dynamic: n for an input of shape \[1, 2, 6, 6\]"):
-        import_model(
-            seeded(lambda: nn.Conv2d(2, 2, 1)), noise(1, 2, 6, 6), noise(3, 2, 6, 6), dynamic={"n": (1, 9)}
-        )
+        import_model(seeded(lambda: nn.Conv2d(2, 2, 1)), noise(1, 2, 6, 6), noise(3, 2, 6, 6), dynamic={"n": (1, 9)})

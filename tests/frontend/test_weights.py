@@ -72,9 +72,7 @@ def test_mse_is_never_worse_than_range() -> None:
     w = np.random.default_rng(3).standard_t(3, size=(8, 200))
     errors = []
     for method in ("range", "mse"):
-        ints, _, shift, _ = weights.matrix(
-            w, np.zeros(8), X, Y, QuantConfig(weight_bits=4, method=method), ""
-        )
+        ints, _, shift, _ = weights.matrix(w, np.zeros(8), X, Y, QuantConfig(weight_bits=4, method=method), "")
         errors.append(np.mean((real(ints, shift) - w) ** 2))
     assert errors[1] < errors[0]
 
@@ -83,6 +81,8 @@ def test_mse_is_never_worse_than_range() -> None:
 def test_polynomial_on_a_grid_is_exact(a: float, b: float, c: float) -> None:
     ints = weights.polynomial(np.array([a]), np.array([b]), np.array([c]), X, 8, "mse")
     frac = ints[3]
-    assert [
-        v[0] * 2.0**-f for v, f in zip(ints[:3], (frac, frac + X.frac, frac + 2 * X.frac), strict=True)
-    ] == [a, b, c]
+    assert [v[0] * 2.0**-f for v, f in zip(ints[:3], (frac, frac + X.frac, frac + 2 * X.frac), strict=True)] == [
+        a,
+        b,
+        c,
+    ]

@@ -20,8 +20,16 @@ N = Length("n", 9)
 S8 = Fixed(8, 4)
 
 
-def linear(ins: int, outs: int, x: Fixed, weight_width: int = 8, output: Fixed = S8, groups: int = 1,
-           spread: int = 3, extreme: bool = False) -> Linear:
+def linear(
+    ins: int,
+    outs: int,
+    x: Fixed,
+    weight_width: int = 8,
+    output: Fixed = S8,
+    groups: int = 1,
+    spread: int = 3,
+    extreme: bool = False,
+) -> Linear:
     """A random linear operator whose sums use the output's range."""
     rng = np.random.default_rng(ins * outs)
     top = 1 << (weight_width - 1)
@@ -38,9 +46,12 @@ def linear(ins: int, outs: int, x: Fixed, weight_width: int = 8, output: Fixed =
 def test_linear_pairs(signed: bool, extreme: bool) -> None:
     """Eight-bit pairs in one multiplier, with the weights and inputs that overflow a careless field."""
     x = Fixed(8, 4, signed)
-    check_operator(linear(32, 8, x, extreme=extreme), TensorType(N, 32, x),
-                   foldings=[Folding(simd=s, pe=p) for s, p in ((1, 2), (8, 4), (16, 8), (32, 2))],
-                   every_executor=False)
+    check_operator(
+        linear(32, 8, x, extreme=extreme),
+        TensorType(N, 32, x),
+        foldings=[Folding(simd=s, pe=p) for s, p in ((1, 2), (8, 4), (16, 8), (32, 2))],
+        every_executor=False,
+    )
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 5, 11, 16])
@@ -51,9 +62,12 @@ def test_linear_widths(bits: int) -> None:
 
 def test_linear_tokens_share_weights() -> None:
     """Groups of 2 and 4 tokens, with lengths that leave a part of a group."""
-    check_operator(linear(16, 8, S8), TensorType(N, 16, S8), sequences=8,
-                   foldings=[Folding(simd=2, pe=1, tokens=4), Folding(simd=4, pe=2, tokens=2),
-                             Folding(simd=4, pe=2, tokens=4)])
+    check_operator(
+        linear(16, 8, S8),
+        TensorType(N, 16, S8),
+        sequences=8,
+        foldings=[Folding(simd=2, pe=1, tokens=4), Folding(simd=4, pe=2, tokens=2), Folding(simd=4, pe=2, tokens=4)],
+    )
 
 
 def test_linear_groups() -> None:
@@ -75,8 +89,11 @@ def test_linear_left_shift() -> None:
 @pytest.mark.parametrize("shift", [-3, 0, 1, 5, 20])
 @pytest.mark.parametrize("signed", [True, False])
 def test_requantize(shift: int, signed: bool) -> None:
-    check_operator(Requantize(shift, Fixed(6, 8 - shift, not signed)), TensorType(N, 6, Fixed(13, 8, signed)),
-                   every_executor=shift == 5)
+    check_operator(
+        Requantize(shift, Fixed(6, 8 - shift, not signed)),
+        TensorType(N, 6, Fixed(13, 8, signed)),
+        every_executor=shift == 5,
+    )
 
 
 @pytest.mark.parametrize("width", [1, 2, 8, 16])
@@ -105,15 +122,18 @@ def test_reshape_is_wiring() -> None:
     check_operator(Reshape(2), TensorType(4, 6, S8), every_executor=False)
 
 
-@pytest.mark.parametrize(("op", "types", "words"), [
-    (linear(8, 4, S8), [TensorType(N, 9, S8)], "9 channels"),
-    (Relu(), [], "relu"),
-    (Add.of(S8, S8, S8), [TensorType(N, 3, S8), TensorType(N, 4, S8)], "equal shapes"),
-    (Add((1, 0), 0, S8), [TensorType(N, 3, S8), TensorType(N, 3, S8)], "left"),
-    (Concat(), [TensorType(N, 3, S8), TensorType(N, 3, Fixed(8, 5))], "one format"),
-    (Reshape(4), [TensorType(N, 2, S8)], "fixed number of tokens"),
-    (Requantize(2, S8), [TensorType(N, 2, S8)], "requantize.shift"),
-])
+@pytest.mark.parametrize(
+    ("op", "types", "words"),
+    [
+        (linear(8, 4, S8), [TensorType(N, 9, S8)], "9 channels"),
+        (Relu(), [], "relu"),
+        (Add.of(S8, S8, S8), [TensorType(N, 3, S8), TensorType(N, 4, S8)], "equal shapes"),
+        (Add((1, 0), 0, S8), [TensorType(N, 3, S8), TensorType(N, 3, S8)], "left"),
+        (Concat(), [TensorType(N, 3, S8), TensorType(N, 3, Fixed(8, 5))], "one format"),
+        (Reshape(4), [TensorType(N, 2, S8)], "fixed number of tokens"),
+        (Requantize(2, S8), [TensorType(N, 2, S8)], "requantize.shift"),
+    ],
+)
 def test_type_rules(op: object, types: list[TensorType], words: str) -> None:
     """A wrong type is refused with the attribute and what is allowed."""
     if not types:

@@ -34,8 +34,13 @@ class Negate(Op):
         return [lane_stage(folding, tokens, inputs[0])]
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
-        return Instance("negate", {"Lanes": folding.lanes, "Width": inputs[0].fixed.width}, (folding.lanes,),
-                        folding.lanes, sources=(Path(__file__).parent / "toy" / "negate.sv",))
+        return Instance(
+            "negate",
+            {"Lanes": folding.lanes, "Width": inputs[0].fixed.width},
+            (folding.lanes,),
+            folding.lanes,
+            sources=(Path(__file__).parent / "toy" / "negate.sv",),
+        )
 
 
 def test_toy_operator_runs_in_every_executor() -> None:

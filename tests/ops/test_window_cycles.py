@@ -46,15 +46,26 @@ CASES: list[tuple[Op, TensorType, Folding, float]] = [
     # two banks hold two sequences; the model counts tokens, so that it lets more short ones in
     (Conv1d(**weights(3, 2, 4), padding=(2, 1), circular=True), TensorType(N, 2, S8), Folding(1, 4, 3), 0.15),
     # LeNet's first layer at an initiation interval of 1, then folded until the matrix unit is the slower one
-    (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8),
-     Folding(1, 25, 6), 0),
-    (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8),
-     Folding(1, 5, 2), 0.05),
+    (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8), Folding(1, 25, 6), 0),
+    (
+        Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)),
+        TensorType(144, 1, S8),
+        Folding(1, 5, 2),
+        0.05,
+    ),
     (Conv2d(**weights(4, 2, 3, 3), height=6, width=7), TensorType(42, 2, S8), Folding(2, 18, 2), 0.08),
-    (Conv2d(**weights(6, 1, 3, 3), height=5, width=5, groups=6, padding=(0, 1, 2, 1)), TensorType(25, 6, S8),
-     Folding(1, 3, 1), 0.06),
-    (Conv2d(**weights(4, 4, 2, 3), height=5, width=6, padding=(1, 2), circular=True), TensorType(30, 4, S8),
-     Folding(1, 12, 4), 0.05),
+    (
+        Conv2d(**weights(6, 1, 3, 3), height=5, width=5, groups=6, padding=(0, 1, 2, 1)),
+        TensorType(25, 6, S8),
+        Folding(1, 3, 1),
+        0.06,
+    ),
+    (
+        Conv2d(**weights(4, 4, 2, 3), height=5, width=6, padding=(1, 2), circular=True),
+        TensorType(30, 4, S8),
+        Folding(1, 12, 4),
+        0.05,
+    ),
 ]
 
 

@@ -153,9 +153,7 @@ def test_max_pool_over_a_sequence() -> None:
     assert np.array_equal(MaxPool((3,), (2,), (1,), (1,)).evaluate(x), as_tokens(want))
 
 
-@pytest.mark.parametrize(
-    ("kernel", "exact"), [((2, 2), True), ((4, 2), True), ((3, 3), False), ((2, 3), False)]
-)
+@pytest.mark.parametrize(("kernel", "exact"), [((2, 2), True), ((4, 2), True), ((3, 3), False), ((2, 3), False)])
 def test_average_pool_is_near_torch(kernel: tuple[int, int], exact: bool) -> None:
     """With 8 more fraction bits, a power of two is exact and any other divisor within its stated error."""
     x = images(np.random.default_rng(3), 6, 9, 3, Fixed(16, 0))
@@ -179,9 +177,7 @@ def test_global_average_error(most: int) -> None:
 
 def test_global_max_equals_torch() -> None:
     x = images(np.random.default_rng(4), 5, 5, 3) - 200
-    assert np.array_equal(
-        GlobalPool(Kind.MAX, 25, 0, S8).evaluate(x), as_tokens(as_torch(x, 25).amax(2)[..., None])
-    )
+    assert np.array_equal(GlobalPool(Kind.MAX, 25, 0, S8).evaluate(x), as_tokens(as_torch(x, 25).amax(2)[..., None]))
 
 
 def test_reciprocals() -> None:

@@ -22,9 +22,15 @@ from gatewright.sim.streams import PACES, Harness, Pace, Sink, Source
 PLAN = "GATEWRIGHT_PLAN"
 
 
-def check_module(op: Op, *types: TensorType, folding: Folding, lengths: tuple[int, ...] = (1, 2, 1, 5, 9),
-                 other: Op | None = None, pace: tuple[int, int] | None = None,
-                 seed: int | None = None) -> None:
+def check_module(
+    op: Op,
+    *types: TensorType,
+    folding: Folding,
+    lengths: tuple[int, ...] = (1, 2, 1, 5, 9),
+    other: Op | None = None,
+    pace: tuple[int, int] | None = None,
+    seed: int | None = None,
+) -> None:
     """Simulate `op`'s module: integrity over all paces, reset in the middle, reload, pace of the output.
 
     Args:
@@ -50,20 +56,29 @@ def check_module(op: Op, *types: TensorType, folding: Folding, lengths: tuple[in
     with tempfile.TemporaryDirectory(prefix="gatewright-plan-") as folder:
         path = Path(folder) / "plan.json"
         path.write_text(json.dumps(plan))
-        run_bench(instance.module, __file__, instance.parameters, sources=instance.sources, seed=seed,
-                  environment={PLAN: str(path)})
+        run_bench(
+            instance.module,
+            __file__,
+            instance.parameters,
+            sources=instance.sources,
+            seed=seed,
+            environment={PLAN: str(path)},
+        )
 
 
-def part(rng: np.random.Generator, op: Op, instance: Instance, types: tuple[TensorType, ...],
-         lengths: tuple[int, ...]) -> dict[str, Any]:
+def part(
+    rng: np.random.Generator, op: Op, instance: Instance, types: tuple[TensorType, ...], lengths: tuple[int, ...]
+) -> dict[str, Any]:
     """Words to load, beats to send per input and sequence, beats to expect per sequence."""
     data = [[tokens(rng, kind, n) for n in lengths] for kind in types]
     expected = [op.evaluate(*inputs) for inputs in zip(*data, strict=True)]
     result = op.infer(*types)
     return {
         "memory": [] if instance.memory is None else instance.memory.tolist(),
-        "inputs": [[as_numbers(pack(s, lanes, kind)) for s in sequences]
-                   for sequences, lanes, kind in zip(data, instance.in_lanes, types, strict=True)],
+        "inputs": [
+            [as_numbers(pack(s, lanes, kind)) for s in sequences]
+            for sequences, lanes, kind in zip(data, instance.in_lanes, types, strict=True)
+        ],
         "outputs": [as_numbers(pack(s, instance.out_lanes, result)) for s in expected],
     }
 
@@ -163,6 +178,6 @@ async def full_speed(dut: Any) -> None:
     cycles = ports.sink.cycles
     beats = len(speed["outputs"][0])
     await ports.bench.until(lambda: len(cycles) == beats, 1000 + 12 * 2 * speed["cycles"])
-    ends = cycles[beats // 12 - 1::beats // 12]
+    ends = cycles[beats // 12 - 1 :: beats // 12]
     assert {b - a for a, b in zip(ends, ends[1:], strict=False)} == {speed["cycles"]}
     await ports.finish(speed)

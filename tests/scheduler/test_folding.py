@@ -53,9 +53,7 @@ def test_equal_to_brute_force(problem: tuple[list[Options], dict[str, float]]) -
 
 
 @given(problems(), st.integers(1, 9))
-def test_cheapest_is_fast_enough_and_cheap(
-    problem: tuple[list[Options], dict[str, float]], target: int
-) -> None:
+def test_cheapest_is_fast_enough_and_cheap(problem: tuple[list[Options], dict[str, float]], target: int) -> None:
     options, _ = problem
     budget = {"lut": 100.0, "dsp": 10.0}
     if any(min(c.cycles for c in o.choices) > target for o in options):
@@ -116,9 +114,7 @@ def test_json_round_trip_and_errors() -> None:
 
 
 def test_the_cheaper_first_choice_can_be_a_dead_end() -> None:
-    first = Options(
-        "a", (Choice("thrifty", 1, {"lut": 0, "dsp": 4}), Choice("other", 1, {"lut": 5, "dsp": 0}))
-    )
+    first = Options("a", (Choice("thrifty", 1, {"lut": 0, "dsp": 4}), Choice("other", 1, {"lut": 5, "dsp": 0})))
     second = Options("b", (Choice("dsp", 1, {"lut": 0, "dsp": 6}), Choice("lut", 1, {"lut": 6, "dsp": 0})))
     plan = search([first, second], {"lut": 5, "dsp": 6})
     assert [plan.chosen[n].key for n in "ab"] == ["other", "dsp"]

@@ -40,7 +40,5 @@ def test_predicted_cycles_are_close_to_simulated_ones() -> None:
         errors.append(abs(model - run.cycles) / run.cycles)
         operators = ", ".join(n.op.name() for n in job.graph.nodes)
         print(f"seed {seed}: {run.cycles} cycles, {model} predicted, {errors[-1]:.1%} off ({operators})")
-        assert abs(model - run.cycles) <= max(8, 0.15 * run.cycles), (
-            f"seed {seed}: {run.cycles}, predicted {model}"
-        )
+        assert abs(model - run.cycles) <= max(8, 0.15 * run.cycles), f"seed {seed}: {run.cycles}, predicted {model}"
     assert np.median(errors) <= 0.03

@@ -17,11 +17,14 @@ async def one(dut):
     source, sink = h.source(), h.sink()
     await h.start()
 """
-PASSES = HEAD + """
+PASSES = (
+    HEAD
+    + """
     source.send_sequence([1, 2, 3])
     await h.finish({sink: 3}, limit=20)
     assert sink.words == [1, 2, 3] and parameters() == {"Width": 8} and seed() == 7
 """
+)
 BROKEN = """// SPDX-License-Identifier: Apache-2.0
 module broken (
     input  wire logic       clk,
@@ -57,15 +60,18 @@ def test_passes_and_prints_the_seed(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "seed 7" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("body", "problem"), [
-    ("    assert sink.words == [1]", r"1 of 1 tests failed: one\n(.*\n)*.*AssertionError"),
-    ("    await h.until(lambda: False, 5)", r"no end after 5 cycles(.*\n)*.*source s: 0 taken, 0 queued"),
-    ("    source.send_sequence([1])\n    await h.finish({sink: 2}, limit=9)", r"stream m: 1 beats"),
-    ("    await h.step(1_000_000)", "1 of 1 tests failed: one"),
-    ("    import time; time.sleep(100)", "out of time"),
-    ("    import os; os._exit(0)", "no test ran"),
-    ("    import os; os._exit(3)", "exit code 3"),
-])
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("    assert sink.words == [1]", r"1 of 1 tests failed: one\n(.*\n)*.*AssertionError"),
+        ("    await h.until(lambda: False, 5)", r"no end after 5 cycles(.*\n)*.*source s: 0 taken, 0 queued"),
+        ("    source.send_sequence([1])\n    await h.finish({sink: 2}, limit=9)", r"stream m: 1 beats"),
+        ("    await h.step(1_000_000)", "1 of 1 tests failed: one"),
+        ("    import time; time.sleep(100)", "out of time"),
+        ("    import os; os._exit(0)", "no test ran"),
+        ("    import os; os._exit(3)", "exit code 3"),
+    ],
+)
 def test_every_kind_of_failure_is_reported(body: str, problem: str, tmp_path: Path) -> None:
     """The build comes from the cache each time; the verdict does not."""
     cases = write(tmp_path, HEAD + body)
@@ -81,19 +87,26 @@ def test_a_module_without_tests_fails(text: str, tmp_path: Path) -> None:
         bench.run_bench("stream_skid", write(tmp_path, text), {"Width": 8})
 
 
-@pytest.mark.parametrize(("rtl", "problem"), [
-    ("count_q", r"stream m, cycle \d+: the stalled beat \(.*\) became"),
-    ("s_data + 8'd1", "AssertionError"),
-    ("s_data", None),
-])
+@pytest.mark.parametrize(
+    ("rtl", "problem"),
+    [
+        ("count_q", r"stream m, cycle \d+: the stalled beat \(.*\) became"),
+        ("s_data + 8'd1", "AssertionError"),
+        ("s_data", None),
+    ],
+)
 def test_sources_outside_the_library(rtl: str, problem: str | None, tmp_path: Path) -> None:
     """A file is found by its name; a changed file is built anew; the monitor sees a changing beat."""
-    cases = write(tmp_path, HEAD + """
+    cases = write(
+        tmp_path,
+        HEAD
+        + """
     source.send_sequence([5, 6])
     sink.stall = 0.7
     await h.finish({sink: 2}, limit=200)
     assert sink.words == [5, 6]
-""")
+""",
+    )
     source = write(tmp_path, BROKEN.replace("BODY", rtl), "broken.sv")
     if "count" not in rtl:
         text = source.read_text()
@@ -131,8 +144,7 @@ def test_build_is_cached_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert bench.build("broken", {}, [source]) != first and commands == ["verilator_bin", "make"]
 
 
-def test_waves_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                          capsys: pytest.CaptureFixture[str]) -> None:
+def test_waves_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(bench.WAVES_VARIABLE, "1")
     result = bench.run_bench("stream_skid", write(tmp_path, PASSES), {"Width": 8}, seed=7)

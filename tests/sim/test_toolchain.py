@@ -77,8 +77,13 @@ print("built", flush=True)
 
 def test_ctrl_c_in_a_build(cache: Path) -> None:
     """SIGINT to the whole group, as a terminal sends it: the compiler stops, and no entry or scratch folder stays."""
-    child = subprocess.Popen([sys.executable, "-c", BUILD], stdout=subprocess.PIPE, text=True, start_new_session=True,
-                             stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [sys.executable, "-c", BUILD],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
     assert child.stdout is not None and child.stdout.readline() == "ready\n"
     deadline = time.monotonic() + 60
     while not leftovers(cache)[1:] and time.monotonic() < deadline:

@@ -83,9 +83,7 @@ def test_a_missing_module_and_an_unknown_family() -> None:
         synthesize("stream_fifo", family="max10")
 
 
-def test_the_error_of_yosys_is_shown_and_nothing_is_cached(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_error_of_yosys_is_shown_and_nothing_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWRIGHT_CACHE", str(tmp_path / "cache"))
     broken = source(tmp_path, "module broken (input a, output y); assign y = a & undefined_name; endmodule")
     with pytest.raises(ToolError, match="undefined_name"):

@@ -13,10 +13,10 @@ def COMMAND() -> None:
     \b
     gatewright boards
     """
-    from rich.console import Console
     from rich.table import Table
 
     from gatewright import boards
+    from gatewright.console import console
 
     table = Table(title="Boards")
     for column in ("name", "part", "family", "LUT", "FF", "DSP", "BRAM36", "URAM", "MHz"):
@@ -26,4 +26,4 @@ def COMMAND() -> None:
         have = board.budget.amounts()
         amounts = [f"{have[k]:,.0f}" for k in ("lut", "ff", "dsp", "bram36", "uram288")]
         table.add_row(name, board.part, board.family, *amounts, f"{board.clock_mhz:g}")
-    Console().print(table)
+    console().print(table)

@@ -18,9 +18,8 @@ def COMMAND(name: str, board: str, target: float | None, flow: str) -> None:
     gatewright resources digits_mlp
     gatewright resources mnist_lenet --board pynq-z2 --target 20000
     """
-    from rich.console import Console
-
     from gatewright import boards
+    from gatewright.console import console
     from gatewright.design import fold
     from gatewright.errors import DataError
     from gatewright.examples import examples
@@ -30,4 +29,4 @@ def COMMAND(name: str, board: str, target: float | None, flow: str) -> None:
         raise DataError(f"example {name}", "not found", ", ".join(known))
     example = known[name]
     design = fold(example.imported(), boards.load(board), target or example.target)
-    Console().print(design.resources(flow).table())
+    console().print(design.resources(flow).table())

@@ -20,8 +20,6 @@ STALL = 0.3
 """Chance per cycle that a port pauses in the cocotb run."""
 COCOTB_BEATS = 5_000
 """Input and output beats of the cocotb run, which steps every cycle from Python."""
-PLAIN_WIDTH = 132
-"""Columns of a table in a log file."""
 
 
 @click.command("sim")
@@ -42,8 +40,7 @@ def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: boo
     gatewright sim mnist_lenet --target 2000 --board zcu104
     gatewright sim digits_mlp --waves      then: surfer build/waves/*.fst
     """
-    from rich.console import Console
-
+    from gatewright.console import console as standard
     from gatewright.errors import DataError
     from gatewright.examples import examples
 
@@ -51,9 +48,7 @@ def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: boo
     for name in names:
         if name not in known:
             raise DataError(f"example {name}", "not found", ", ".join(known))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
+    console = standard()
     results = []
     for name in names or known:
         console.print(f"[bold]{name}[/bold]: training (or from the cache), compiling, simulating")
@@ -67,7 +62,9 @@ def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: boo
         raise click.exceptions.Exit(1)
 
 
-def simulate(example: Example, board: str, target: float | None, waves: bool, seed: int, console: Any) -> dict[str, Any]:
+def simulate(
+    example: Example, board: str, target: float | None, waves: bool, seed: int, console: Any
+) -> dict[str, Any]:
     """Figures of one example; prints its graph and its verification tables."""
     from gatewright import boards
     from gatewright.design import fold
@@ -86,10 +83,18 @@ def simulate(example: Example, board: str, target: float | None, waves: bool, se
     wrong = sum(int(np.sum(g != r)) for g, r in zip(golden.outputs[0], rtl.outputs[0], strict=True))
     lengths = [len(s) for s in job.inputs[0]]
     return {
-        "example": example.name, "board": board, "samples": len(lengths), "tokens": sum(lengths),
-        "cycles": rtl.cycles, "predicted": design.predict(lengths).cycles, "mismatches": wrong + stalled.mismatches,
-        "gap": stalled.worst[0], "tolerance": stalled.worst[1],
-        "layer": stalled.sharpest[0], "layer_share": stalled.sharpest[1], "problems": stalled.problems(),
+        "example": example.name,
+        "board": board,
+        "samples": len(lengths),
+        "tokens": sum(lengths),
+        "cycles": rtl.cycles,
+        "predicted": design.predict(lengths).cycles,
+        "mismatches": wrong + stalled.mismatches,
+        "gap": stalled.worst[0],
+        "tolerance": stalled.worst[1],
+        "layer": stalled.sharpest[0],
+        "layer_share": stalled.sharpest[1],
+        "problems": stalled.problems(),
         "stalled_samples": few,
         "accuracy": {
             "float": accuracy(float_scores(model, data.rtl_x), data.rtl_y),
@@ -121,13 +126,28 @@ def summary(results: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
     table = Table(title="RTL against golden, golden against PyTorch")
-    for column in ("example", "samples", "tokens", "cycles", "predicted", "mismatches",
-                   "accuracy float / golden / RTL", "layer error / tolerance"):
+    for column in (
+        "example",
+        "samples",
+        "tokens",
+        "cycles",
+        "predicted",
+        "mismatches",
+        "accuracy float / golden / RTL",
+        "layer error / tolerance",
+    ):
         table.add_column(column, justify="left" if column == "example" else "right")
     for r in results:
         error = r["predicted"] / r["cycles"] - 1
         scores = " / ".join(f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl"))
-        table.add_row(r["example"], f"{r['samples']:,}", f"{r['tokens']:,}", f"{r['cycles']:,}",
-                      f"{r['predicted']:,} ({error:+.2%})", str(r["mismatches"]), scores,
-                      f"{r['layer_share']:.2f}")
+        table.add_row(
+            r["example"],
+            f"{r['samples']:,}",
+            f"{r['tokens']:,}",
+            f"{r['cycles']:,}",
+            f"{r['predicted']:,} ({error:+.2%})",
+            str(r["mismatches"]),
+            scores,
+            f"{r['layer_share']:.2f}",
+        )
     return table

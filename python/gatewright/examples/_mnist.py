@@ -34,9 +34,7 @@ def load() -> Data:
     images = (table[:, :-1] / 256.0).astype(np.float32).reshape(-1, 1, 28, 28)
     labels = table[:, -1].astype(np.int64)
     shuffle = np.random.default_rng(0)
-    test = np.concatenate(
-        [shuffle.permutation(np.flatnonzero(labels == d))[:TEST_PER_DIGIT] for d in range(10)]
-    )
+    test = np.concatenate([shuffle.permutation(np.flatnonzero(labels == d))[:TEST_PER_DIGIT] for d in range(10)])
     test = shuffle.permutation(test)
     train = shuffle.permutation(np.setdiff1d(np.arange(len(labels)), test))
     return Data(

@@ -34,6 +34,4 @@ def load() -> Data:
     return Data(x[:-TAIL], y[:-TAIL], x[-TAIL:], y[-TAIL:], x, y)
 
 
-EXAMPLE = Example(
-    "digits_mlp", build, load, target=64, epochs=40, batch=128, rate=2e-2, decay=1e-2, calibration=1000
-)
+EXAMPLE = Example("digits_mlp", build, load, target=64, epochs=40, batch=128, rate=2e-2, decay=1e-2, calibration=1000)

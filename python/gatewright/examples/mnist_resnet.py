@@ -18,9 +18,7 @@ def build() -> Any:
     from torch import nn
 
     def unit(ins: int, outs: int, kernel: int, stride: int) -> Any:
-        return nn.Sequential(
-            nn.Conv2d(ins, outs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outs)
-        )
+        return nn.Sequential(nn.Conv2d(ins, outs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outs))
 
     class Block(nn.Module):
         def __init__(self, ins: int, outs: int, stride: int) -> None:

@@ -65,9 +65,7 @@ class TorchCall:
         took_output: whether `output` was read.
     """
 
-    def __init__(
-        self, step: Step, values: Sequence[Value], output: Fixed, config: QuantConfig, emit: Emit
-    ) -> None:
+    def __init__(self, step: Step, values: Sequence[Value], output: Fixed, config: QuantConfig, emit: Emit) -> None:
         self.step = step
         self.values = list(values)
         self.config = config
@@ -215,9 +213,7 @@ class TorchCall:
 
     # Weights
 
-    def weights(
-        self, weight: Floats, bias: Floats | None, x: Fixed, output: Fixed
-    ) -> tuple[Ints, Ints, Ints, int]:
+    def weights(self, weight: Floats, bias: Floats | None, x: Fixed, output: Fixed) -> tuple[Ints, Ints, Ints, int]:
         """Choose the formats of a matrix unit's constants.
 
         Args:

@@ -44,9 +44,7 @@ class QuantConfig:
         for glob, values in self.overrides.items():
             for key in values:
                 if key not in OVERRIDABLE:
-                    raise CalibrationError(
-                        f"QuantConfig.overrides[{glob!r}]", f"{key!r}", ", ".join(OVERRIDABLE)
-                    )
+                    raise CalibrationError(f"QuantConfig.overrides[{glob!r}]", f"{key!r}", ", ".join(OVERRIDABLE))
             self._replace(values)
 
     def at(self, path: str) -> QuantConfig:

@@ -51,10 +51,7 @@ class Compared:
     @property
     def holds(self) -> bool:
         """True when every difference, of every layer and of the results, is within its bound."""
-        ends = all(
-            bool(np.all(np.abs(g - f) <= b))
-            for g, f, b in zip(self.golden, self.real, self.bound, strict=True)
-        )
+        ends = all(bool(np.all(np.abs(g - f) <= b)) for g, f, b in zip(self.golden, self.real, self.bound, strict=True))
         scale = max((float(np.max(np.abs(f))) for f in self.real), default=0.0)
         return ends and all(r <= 1 for _, _, r in self.layers.values()) and self.meaning <= 1e-9 * (1 + scale)
 
@@ -190,9 +187,7 @@ class Imported:
         for name, reference in self.references.items():
             form = reference.rounded
             kept = {
-                f"{kind}/{name}/{c}": a
-                for kind in ("constants", "errors")
-                for c, a in getattr(reference, kind).items()
+                f"{kind}/{name}/{c}": a for kind in ("constants", "errors") for c, a in getattr(reference, kind).items()
             }
             arrays |= kept
             references[name] = {
@@ -225,9 +220,7 @@ class Imported:
             references = {name: _reference(r, arrays) for name, r in data["references"].items()}
             return Imported(raw, layout.from_json(data["entry"]), layout.from_json(data["exit"]), references)
         except (OSError, KeyError, ValueError) as error:
-            raise DataError(
-                str(path), f"cannot be read: {error}", "a file written by Imported.save"
-            ) from error
+            raise DataError(str(path), f"cannot be read: {error}", "a file written by Imported.save") from error
 
     def _items(self, batch: Any) -> list[Array]:
         try:
@@ -262,6 +255,4 @@ def _reference(saved: Mapping[str, Any], arrays: Mapping[str, Any]) -> Reference
         kind, _, attribute = key.split("/")
         parts[kind][attribute] = arrays[key]
     form = saved["rounded"]
-    return Reference(
-        parts["constants"], parts["errors"], saved["relu"], None if form is None else Fixed(*form)
-    )
+    return Reference(parts["constants"], parts["errors"], saved["relu"], None if form is None else Fixed(*form))

@@ -168,12 +168,7 @@ def normal(view: View) -> tuple[Any, ...]:
     dim = dict(flat)
     for k, axis in enumerate(stream):
         last = joined[-1][-1] if joined else None
-        if (
-            last is not None
-            and k != len(view.tokens)
-            and place[axis] == place[last] + 1
-            and dim[axis] == dim[last]
-        ):
+        if last is not None and k != len(view.tokens) and place[axis] == place[last] + 1 and dim[axis] == dim[last]:
             joined[-1].append(axis)
         else:
             joined.append([axis])

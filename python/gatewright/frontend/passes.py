@@ -28,16 +28,12 @@ def drop_unsigned_relu(graph: Graph) -> Graph:
 
 def drop_idle_requantize(graph: Graph) -> Graph:
     """A change of format to the same format is the identity."""
-    return _drop(
-        graph, lambda g, n: isinstance(n.op, Requantize) and g.types[n.inputs[0]].fixed == n.op.output
-    )
+    return _drop(graph, lambda g, n: isinstance(n.op, Requantize) and g.types[n.inputs[0]].fixed == n.op.output)
 
 
 def drop_idle_reshape(graph: Graph) -> Graph:
     """A reshape to the same channels per token is the identity."""
-    return _drop(
-        graph, lambda g, n: isinstance(n.op, Reshape) and g.types[n.inputs[0]].channels == n.op.channels
-    )
+    return _drop(graph, lambda g, n: isinstance(n.op, Reshape) and g.types[n.inputs[0]].channels == n.op.channels)
 
 
 def merge_reshapes(graph: Graph) -> Graph:

@@ -98,7 +98,5 @@ def _pad(step: Step, value: Value) -> Value:
 def moved(step: Step, value: Value) -> Value:
     """The value after a call of `MOVES`."""
     if value.pad is not None and MOVES[step.target] is not _identity:
-        raise UnsupportedError(
-            step.place, "input = padded by aten.pad", "padding directly before a convolution"
-        )
+        raise UnsupportedError(step.place, "input = padded by aten.pad", "padding directly before a convolution")
     return MOVES[step.target](step, value)

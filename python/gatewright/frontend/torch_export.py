@@ -178,9 +178,7 @@ class _Builder:
         tokens: Tokens = length if length is not None else layout.size(view.tokens) or 1
         kind = TensorType(tokens, layout.size(view.channels) or 1, self.wanted[program.input].fixed)
         self.inputs = {program.input: kind}
-        self.values = {
-            program.input: Value(program.input, kind, view, rounded=self.wanted[program.input].rounded)
-        }
+        self.values = {program.input: Value(program.input, kind, view, rounded=self.wanted[program.input].rounded)}
 
     def keeps_format(self, step: Step) -> bool:
         """True for moves and for operators that have no format of their own, except ReLU, which narrows."""
@@ -200,9 +198,7 @@ class _Builder:
                 self.values[step.name] = self.lower(step, read)
         result = self.values[self.program.output]
         if result.view.dims and result.view.dims[0] or result.pad:
-            raise UnsupportedError(
-                "output", f"shape {list(result.view.shape)}", "a batch dimension first, no padding"
-            )
+            raise UnsupportedError("output", f"shape {list(result.view.shape)}", "a batch dimension first, no padding")
         if result.stream in self.inputs:
             raise UnsupportedError("model", "no operator between input and output", "at least one layer")
         raw = self.live(result.stream)
@@ -254,9 +250,7 @@ class _Builder:
                 rounded = call.values[0].rounded
             stream, kind = self.append(step.name, step, op, call.values, reference)
         except GraphError as error:
-            raise UnsupportedError(
-                step.place, f"{error.place}: {error.problem}", error.allowed, error.hint
-            ) from error
+            raise UnsupportedError(step.place, f"{error.place}: {error.problem}", error.allowed, error.hint) from error
         return Value(stream, kind, call.view(kind), rounded=rounded)
 
     def prepare(self, step: Step, op: Op, values: Sequence[Value]) -> tuple[str, TensorType]:

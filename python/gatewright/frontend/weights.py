@@ -52,9 +52,7 @@ def matrix(
     return integers.reshape(weight.shape), offsets.astype(np.int64), shift.astype(np.int64), width
 
 
-def _frac(
-    weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig
-) -> int | None:
+def _frac(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> int | None:
     """Binary point of one group of weights; None when all are 0."""
     if not weight.any():
         return None

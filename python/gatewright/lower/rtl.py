@@ -122,8 +122,12 @@ class _Writer:
         if stream.lanes % lanes and lanes % stream.lanes:
             stream = self.reshape_lanes(stream, gcd(stream.lanes, lanes), f"{name}_narrow")
         out = self.declare(_Stream(name, lanes, stream.width))
-        self.instance("stream_width", name, {"Width": stream.width, "InLanes": stream.lanes, "OutLanes": lanes},
-                      {**pins("s", stream.name), **pins("m", name)})
+        self.instance(
+            "stream_width",
+            name,
+            {"Width": stream.width, "InLanes": stream.lanes, "OutLanes": lanes},
+            {**pins("s", stream.name), **pins("m", name)},
+        )
         return out
 
 
@@ -136,10 +140,16 @@ def _fork(writer: _Writer, source: _Stream, name: str, count: int) -> list[_Stre
     if count == 1:
         return [source]
     branches = [writer.declare(_Stream(f"f_{name}_{i}", source.lanes, source.width)) for i in range(count)]
-    joined = {part: "{" + ", ".join(f"{b.name}_{part}" for b in reversed(branches)) + "}"
-              for part in ("data", "valid", "last", "ready")}
-    writer.instance("stream_fork", f"fork_{name}", {"Width": source.bits, "Outputs": count},
-                    {**pins("s", source.name), **{f"m_{k}": v for k, v in joined.items()}})
+    joined = {
+        part: "{" + ", ".join(f"{b.name}_{part}" for b in reversed(branches)) + "}"
+        for part in ("data", "valid", "last", "ready")
+    }
+    writer.instance(
+        "stream_fork",
+        f"fork_{name}",
+        {"Width": source.bits, "Outputs": count},
+        {**pins("s", source.name), **{f"m_{k}": v for k, v in joined.items()}},
+    )
     return branches
 
 
@@ -218,14 +228,27 @@ def lower(graph: Graph, foldings: Mapping[str, Folding], name: str | None = None
     memories = [i.memory for i in instances.values() if i.memory is not None]
     extra = [path for i in instances.values() for path in i.sources]
     modules = {i.module for i in instances.values()} | {"stream_width", "stream_fork", "stream_fifo"}
-    return RtlDesign(top, _module(top, graph, inputs, ordered, writer.lines), tuple(closure(sorted(modules), extra)),
-                     tuple(inputs), ordered, np.concatenate(memories) if memories else np.zeros(0, np.int64),
-                     instances, queues)
+    return RtlDesign(
+        top,
+        _module(top, graph, inputs, ordered, writer.lines),
+        tuple(closure(sorted(modules), extra)),
+        tuple(inputs),
+        ordered,
+        np.concatenate(memories) if memories else np.zeros(0, np.int64),
+        instances,
+        queues,
+    )
 
 
-def _place(writer: _Writer, graph: Graph, node: Node, instance: Instance | None,
-           streams: Mapping[tuple[str, int], _Stream], queues: Mapping[tuple[str, int], Depth],
-           chain: str) -> _Stream:
+def _place(
+    writer: _Writer,
+    graph: Graph,
+    node: Node,
+    instance: Instance | None,
+    streams: Mapping[tuple[str, int], _Stream],
+    queues: Mapping[tuple[str, int], Depth],
+    chain: str,
+) -> _Stream:
     """Instantiate one node with its width changes and FIFOs; returns its output stream."""
     if instance is None:
         return streams[node.name, 0]
@@ -238,8 +261,12 @@ def _place(writer: _Writer, graph: Graph, node: Node, instance: Instance | None,
             queue = writer.declare(_Stream(f"q_{node.name}_{port}", stream.lanes, stream.width))
             writer.lines.append(f"  // {depth.reason}")
             beats = max(1, depth.channels // lanes)
-            writer.instance("stream_fifo", f"fifo_{node.name}_{port}", {"Width": queue.bits, "Depth": beats},
-                            {**pins("s", stream.name), **pins("m", queue.name)})
+            writer.instance(
+                "stream_fifo",
+                f"fifo_{node.name}_{port}",
+                {"Width": queue.bits, "Depth": beats},
+                {**pins("s", stream.name), **pins("m", queue.name)},
+            )
             stream = queue
         connections |= pins("s" if len(instance.in_lanes) == 1 else f"s{port}", stream.name)
     out = writer.declare(_Stream(f"n_{node.name}", instance.out_lanes, graph.types[node.name].fixed.width))
@@ -262,16 +289,28 @@ def _module(name: str, graph: Graph, inputs: list[Port], outputs: tuple[Port, ..
         inward = port.prefix.startswith("s")
         to, back = ("input  wire", "output     ") if inward else ("output     ", "input  wire")
         note = f"  ///< {port.value}: {port.kind}, {port.lanes} lanes, at most {most_tokens(port.kind.tokens)} tokens"
-        ports += [f"    {to} logic [{port.bits - 1}:0] {port.prefix}_data",
-                  f"    {to} logic {port.prefix}_valid", f"    {to} logic {port.prefix}_last",
-                  f"    {back} logic {port.prefix}_ready"]
+        ports += [
+            f"    {to} logic [{port.bits - 1}:0] {port.prefix}_data",
+            f"    {to} logic {port.prefix}_valid",
+            f"    {to} logic {port.prefix}_last",
+            f"    {back} logic {port.prefix}_ready",
+        ]
         ports[-4] += f"@{note}"
-    ports += ["    input  wire logic [31:0] w_data", "    input  wire logic w_valid",
-              "    input  wire logic w_last", "    output      logic w_ready"]
+    ports += [
+        "    input  wire logic [31:0] w_data",
+        "    input  wire logic w_valid",
+        "    input  wire logic w_last",
+        "    output      logic w_ready",
+    ]
     listed = []
     for i, line in enumerate(ports):
         code, _, note = line.partition("@")
         listed.append(code + ("," if i < len(ports) - 1 else "") + note)
-    head = ["// Generated by gatewright; do not edit.", "`default_nettype none", "",
-            f"/// {graph.name}: {len(graph.nodes)} operators.", f"module {name} ("]
+    head = [
+        "// Generated by gatewright; do not edit.",
+        "`default_nettype none",
+        "",
+        f"/// {graph.name}: {len(graph.nodes)} operators.",
+        f"module {name} (",
+    ]
     return "\n".join([*head, *listed, ");", *body, "endmodule", "", "`default_nettype wire", ""])

@@ -27,15 +27,11 @@ def pipeline(
     """
     counts = {value: tuple(kind[i] for kind in lengths) for i, value in enumerate(graph.inputs)}
     lanes = {p.value: p.lanes for p in design.inputs}
-    sources = tuple(
-        Source(value, counts[value], kind.channels // lanes[value]) for value, kind in graph.inputs.items()
-    )
+    sources = tuple(Source(value, counts[value], kind.channels // lanes[value]) for value, kind in graph.inputs.items())
     operators: list[Operator] = []
     for node in graph.nodes:
         types, folding = graph.input_types(node), foldings[node.name]
-        stages = tuple(
-            tuple(node.op.stages(folding, counts[node.inputs[0]][k], *types)) for k in range(len(lengths))
-        )
+        stages = tuple(tuple(node.op.stages(folding, counts[node.inputs[0]][k], *types)) for k in range(len(lengths)))
         inputs = []
         instance = design.instances.get(node.name)
         for port, value in enumerate(node.inputs):
@@ -44,9 +40,7 @@ def pipeline(
                 operators += _link(
                     design, at, types[port].channels, lanes[value], instance.in_lanes[port], counts[value]
                 )
-                value = (
-                    operators[-1].name if operators and operators[-1].name == f"{node.name}.{port}" else value
-                )
+                value = operators[-1].name if operators and operators[-1].name == f"{node.name}.{port}" else value
             inputs.append(value)
         operators.append(Operator(node.name, tuple(inputs), stages))
         counts[node.name] = tuple(
@@ -74,9 +68,7 @@ def _link(
     if depth is not None:
         latency += FIFO_LATENCY
         queue += depth.tokens
-    stages = tuple(
-        (Stage(np.arange(n), channels // narrow, latency, channels // given, ahead=queue),) for n in counts
-    )
+    stages = tuple((Stage(np.arange(n), channels // narrow, latency, channels // given, ahead=queue),) for n in counts)
     return [Operator(f"{name}.{port}", (value,), stages)]
 
 

@@ -10,9 +10,7 @@ from torch import nn
 
 
 @torch.library.custom_op("gatewright::quadratic", mutates_args=())
-def quadratic(
-    x: torch.Tensor, square: torch.Tensor, slope: torch.Tensor, constant: torch.Tensor
-) -> torch.Tensor:
+def quadratic(x: torch.Tensor, square: torch.Tensor, slope: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
     """`square * x**2 + slope * x + constant`; the coefficients broadcast against x."""
     return (square * x + slope) * x + constant
 

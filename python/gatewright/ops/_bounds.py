@@ -17,8 +17,9 @@ def matrix_real(values: Floats, reference: Reference) -> Floats:
     return _product(values, reference.constants["weight"]) + reference.constants["bias"]
 
 
-def matrix_bound(value: Floats, error: Floats, output: Floats, reference: Reference, form: Fixed,
-                 shift: Ints) -> Floats:
+def matrix_bound(
+    value: Floats, error: Floats, output: Floats, reference: Reference, form: Fixed, shift: Ints
+) -> Floats:
     """Error bound of a matrix unit: half a step, what quantized weights change, saturation, and `|W| e`.
 
     Args:

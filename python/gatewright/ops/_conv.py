@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gatewright.frontend.call import TorchCall
 
 
+BUSY = 1.1
+"""Cycles that a convolution may take, as a multiple of its matrix unit's own."""
+
+
 class _Convolution(Op):
     """A convolution; `Folding.lanes` are the channels per beat that enter the window."""
 
@@ -72,8 +76,7 @@ class _Convolution(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return matrix_real(self._vectors(inputs[0]), reference)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         value, error = (self._vectors(part) for part in inputs[0])
         return matrix_bound(value, error, output, reference, self.output, self.shift)
 
@@ -85,16 +88,26 @@ class _Convolution(Op):
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         """Every folding of the matrix unit, each with the fewest lanes that keep it busy."""
         (x,) = inputs
-        matrix, window = self.matrix(x.fixed), self.window()
+        matrix = self.matrix(x.fixed)
         options = [d for d in range(1, self.inner + 1) if self.inner % d == 0]
         fewest = least_tokens(x.tokens)
-        arriving = np.prod(window.padded_shape(fewest)) / np.prod(window.out_shape(fewest))
         for folding in matrix.foldings():
             legal = [d for d in options if self._whole_ratio(folding.simd, d)]
             patience = matrix.interval(folding) / folding.tokens
-            quick = [d for d in legal if arriving * x.channels / d <= patience]
+            quick = [d for d in legal if self._keeps_busy(fewest, x.channels / d, patience)]
             if legal:
                 yield dataclasses.replace(folding, lanes=quick[0] if quick else legal[-1])
+
+    def _keeps_busy(self, tokens: int, beats: float, patience: float) -> bool:
+        """Whether the window delivers positions about as fast as the matrix unit takes them, `patience` cycles each.
+
+        Rows that complete no position only cost their beats: nothing between window and matrix unit holds more
+        than a patch, so these cycles add to the matrix unit's own.
+        """
+        rows, columns = self.window().padded_shape(tokens)
+        out_rows, out_columns = self.window().out_shape(tokens)
+        row, work = columns * beats, out_columns * patience
+        return (rows - out_rows) * row + out_rows * max(row, work) <= BUSY * out_rows * work
 
     def _whole_ratio(self, simd: int, lanes: int) -> bool:
         patch = self.window().taps * lanes
@@ -112,9 +125,11 @@ class _Convolution(Op):
         (x,) = inputs
         patch = self.window().taps * folding.lanes
         width_change = x.fixed.width * max(patch, folding.simd) if patch != folding.simd else 0
-        return (self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens)
-                + Cost(lut=width_change * 0.6, ff=width_change)
-                + self.matrix(x.fixed, folding.lanes).cost(folding))
+        return (
+            self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens)
+            + Cost(lut=width_change * 0.6, ff=width_change)
+            + self.matrix(x.fixed, folding.lanes).cost(folding)
+        )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         (x,) = inputs
@@ -145,8 +160,11 @@ class _Convolution(Op):
         self.check_folding(folding)
         window = self.window()
         return {
-            "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes, "Circular": int(window.circular),
-            "MaxTokens": most_tokens(x.tokens), **self.matrix(x.fixed, folding.lanes).parameters(folding),
+            "Lanes": folding.lanes,
+            "Chunks": x.channels // folding.lanes,
+            "Circular": int(window.circular),
+            "MaxTokens": most_tokens(x.tokens),
+            **self.matrix(x.fixed, folding.lanes).parameters(folding),
         }
 
 
@@ -178,5 +196,10 @@ def torch_geometry(call: TorchCall, rank: int) -> dict[str, Any]:
             call.refuse("padding", stated, "no zero padding after circular padding")
         sides = [(a + c, b + d) for (a, b), (c, d) in zip(sides, outer[2:], strict=True)]
     before, after = zip(*sides, strict=True)
-    return {"groups": call.arg("groups"), "stride": stride, "dilation": dilation,
-            "padding": before + after, "circular": circular}
+    return {
+        "groups": call.arg("groups"),
+        "stride": stride,
+        "dilation": dilation,
+        "padding": before + after,
+        "circular": circular,
+    }

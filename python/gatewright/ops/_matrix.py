@@ -48,8 +48,9 @@ class Matrix:
             if getattr(self, name).shape != (self.groups * self.outs,):
                 raise GraphError(name, f"shape {getattr(self, name).shape}", f"[{self.groups * self.outs}]")
         if self.total.width > 62:
-            raise GraphError("accumulator", f"{self.total.width} bits", "at most 62 bits",
-                             "use narrower weights or activations")
+            raise GraphError(
+                "accumulator", f"{self.total.width} bits", "at most 62 bits", "use narrower weights or activations"
+            )
 
     @property
     def groups(self) -> int:
@@ -102,8 +103,12 @@ class Matrix:
     @property
     def plain(self) -> bool:
         """True when the accumulator itself is the output: no bias, shift or saturation."""
-        return (not self.bias.any() and not self.shift.any() and self.output.signed
-                and self.output.width == self.accumulator.width)
+        return (
+            not self.bias.any()
+            and not self.shift.any()
+            and self.output.signed
+            and self.output.width == self.accumulator.width
+        )
 
     def evaluate(self, x: Ints) -> Ints:
         """[tokens, groups, in per group] -> [tokens, groups * out per group]."""
@@ -119,8 +124,12 @@ class Matrix:
         pes = [d for d in range(1, self.outs + 1) if self.outs % d == 0]
         options = [Folding(lanes, s, p) for s in simds for p in pes]
         if tokens and self.groups == 1:
-            options += [Folding(lanes, f.simd, f.pe, t) for f in options for t in (2, 4, 8)
-                        if t <= min(self.ins // f.simd, self.outs // f.pe)]
+            options += [
+                Folding(lanes, f.simd, f.pe, t)
+                for f in options
+                for t in (2, 4, 8)
+                if t <= min(self.ins // f.simd, self.outs // f.pe)
+            ]
         yield from sorted(options, key=lambda f: (f.simd * f.pe * f.tokens, f.tokens, f.pe))
 
     def check(self, folding: Folding) -> None:
@@ -158,8 +167,13 @@ class Matrix:
         acc = accumulator(x, Fixed(width, 0), terms)
         bias = rng.integers(acc.lo // 2, acc.hi // 2 + 1, shape[0], dtype=np.int64)
         if rng.random() < 0.2 and acc.width <= 40:
-            return {"weight": weight, "bias": np.zeros_like(bias), "shift": np.zeros_like(bias),
-                    "weight_width": width, "output": Fixed(acc.width, 0)}
+            return {
+                "weight": weight,
+                "bias": np.zeros_like(bias),
+                "shift": np.zeros_like(bias),
+                "weight_width": width,
+                "output": Fixed(acc.width, 0),
+            }
         output = sample_fixed(rng)
         spread = rng.integers(0, int(rng.integers(1, 5)), shape[0], dtype=np.int64)
         shift = spread + int(rng.integers(-1, 3)) + max(0, acc.width - output.width - int(np.log2(terms)) // 2 - 1)
@@ -196,13 +210,23 @@ class Matrix:
         """SystemVerilog parameters of `linear`."""
         self.check(folding)
         return {
-            "In": self.ins, "Out": self.outs, "Groups": self.groups,
-            "Simd": folding.simd, "Pe": folding.pe, "Tokens": folding.tokens,
-            "InWidth": self.x.width, "InSigned": int(self.x.signed),
-            "WeightWidth": self.weight_width, "Pair": int(self.pairs(folding)),
-            "AccWidth": self.accumulator.width, "Plain": int(self.plain),
-            "OffsetWidth": self.offset_width, "ShiftMin": self.shift_min, "ShiftBits": self.shift_bits,
-            "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
+            "In": self.ins,
+            "Out": self.outs,
+            "Groups": self.groups,
+            "Simd": folding.simd,
+            "Pe": folding.pe,
+            "Tokens": folding.tokens,
+            "InWidth": self.x.width,
+            "InSigned": int(self.x.signed),
+            "WeightWidth": self.weight_width,
+            "Pair": int(self.pairs(folding)),
+            "AccWidth": self.accumulator.width,
+            "Plain": int(self.plain),
+            "OffsetWidth": self.offset_width,
+            "ShiftMin": self.shift_min,
+            "ShiftBits": self.shift_bits,
+            "OutWidth": self.output.width,
+            "OutSigned": int(self.output.signed),
         }
 
     def memory(self, folding: Folding) -> Ints:
@@ -240,13 +264,13 @@ class Matrix:
         dsp = 0.0 if not in_dsp else products / 2 if paired else products
         lut = 0.0 if in_dsp else products * a * w * 0.6
         tree = a + w + int(np.log2(simd)) / 2
-        adders = (pe * tokens / 2 * (simd - 1) * (26 - w + tree) if paired
-                  else pe * tokens * (simd - 1) * tree)
+        adders = pe * tokens / 2 * (simd - 1) * (26 - w + tree) if paired else pe * tokens * (simd - 1) * tree
         lut += adders + pe * tokens * acc
         if not self.plain:
             lut += pe * tokens * (self.offset_width + self.output.width + self.shift_bits * self.total.width)
         bits = self.weight.size * w * (1.06 if paired else 1.0) + self.bias.size * (
-            0 if self.plain else self.offset_width + self.shift_bits)
+            0 if self.plain else self.offset_width + self.shift_bits
+        )
         depth = self.interval(folding)
         row = pe * simd * w
         bram = 0.0 if depth < 128 else np.ceil(row / 72) * np.ceil(depth / 512)

@@ -75,8 +75,7 @@ class Window:
     def out_shape(self, tokens: int) -> tuple[int, int]:
         """(rows, columns) of positions."""
         rows, columns = self.padded_shape(tokens)
-        return ((rows - self.reach[0] - 1) // self.stride[0] + 1,
-                (columns - self.reach[1] - 1) // self.stride[1] + 1)
+        return ((rows - self.reach[0] - 1) // self.stride[0] + 1, (columns - self.reach[1] - 1) // self.stride[1] + 1)
 
     def out_tokens(self, place: str, tokens: Tokens) -> Tokens:
         """Number of positions over `tokens` input tokens.
@@ -95,13 +94,20 @@ class Window:
                 self._check_circular(place, 1, tokens.least)
                 return tokens.then(left + right - self.reach[1] - 1 + step, step)
         elif tokens != self.height * self.width:
-            raise GraphError(f"{place}.height, width", f"{self.height} x {self.width} on {tokens} tokens",
-                             "height * width = tokens, in raster order")
+            raise GraphError(
+                f"{place}.height, width",
+                f"{self.height} x {self.width} on {tokens} tokens",
+                "height * width = tokens, in raster order",
+            )
         self._check_circular(place, *self.shape(tokens))
         rows, columns = self.out_shape(tokens)
         if rows < 1 or columns < 1:
-            raise GraphError(f"{place}.kernel", f"{self.kernel} with dilation {self.dilation} is larger than "
-                             f"the padded input {self.padded_shape(tokens)}", "a kernel that fits")
+            raise GraphError(
+                f"{place}.kernel",
+                f"{self.kernel} with dilation {self.dilation} is larger than "
+                f"the padded input {self.padded_shape(tokens)}",
+                "a kernel that fits",
+            )
         return rows * columns
 
     def _check(self, place: str) -> None:
@@ -116,8 +122,11 @@ class Window:
     def _check_circular(self, place: str, rows: int, columns: int) -> None:
         top, left, bottom, right = self.padding
         if self.circular and (max(top, bottom) > rows or max(left, right) > columns):
-            raise GraphError(f"{place}.padding", f"{self.padding} circular on {rows} x {columns} tokens",
-                             "at most once round the image")
+            raise GraphError(
+                f"{place}.padding",
+                f"{self.padding} circular on {rows} x {columns} tokens",
+                "at most once round the image",
+            )
 
     def check_covered(self, place: str, tokens: Tokens) -> None:
         """Raise GraphError when a position holds constant padding only."""
@@ -174,10 +183,14 @@ class Window:
     def parameters(self) -> dict[str, int]:
         """SystemVerilog parameters of an image window."""
         return {
-            "Height": self.height, "Width": self.width,
-            "KernelH": self.kernel[0], "KernelW": self.kernel[1],
-            "StrideH": self.stride[0], "StrideW": self.stride[1],
-            "DilationH": self.dilation[0], "DilationW": self.dilation[1],
+            "Height": self.height,
+            "Width": self.width,
+            "KernelH": self.kernel[0],
+            "KernelW": self.kernel[1],
+            "StrideH": self.stride[0],
+            "StrideW": self.stride[1],
+            "DilationH": self.dilation[0],
+            "DilationW": self.dilation[1],
             **dict(zip(("Top", "Left", "Bottom", "Right"), self.padding, strict=True)),
         }
 
@@ -197,19 +210,38 @@ class Window:
         return total
 
 
-def sequence_window(kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
-                    dilation: tuple[int, ...], circular: bool = False) -> Window:
+def sequence_window(
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    circular: bool = False,
+) -> Window:
     """A window over a sequence: one number each; `padding` is (both,) or (left, right)."""
     left, right = padding[0], padding[-1]
     return Window((1, kernel[0]), (1, stride[0]), (1, dilation[0]), (0, left, 0, right), circular)
 
 
-def image_window(kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
-                 dilation: tuple[int, ...], height: int, width: int, circular: bool = False) -> Window:
+def image_window(
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    height: int,
+    width: int,
+    circular: bool = False,
+) -> Window:
     """A window over an image: (rows, columns) each; `padding` may also be (top, left, bottom, right)."""
     top, left, bottom, right = padding if len(padding) == 4 else padding * 2
-    return Window((kernel[0], kernel[1]), (stride[0], stride[1]), (dilation[0], dilation[1]),
-                  (top, left, bottom, right), circular, height, width)
+    return Window(
+        (kernel[0], kernel[1]),
+        (stride[0], stride[1]),
+        (dilation[0], dilation[1]),
+        (top, left, bottom, right),
+        circular,
+        height,
+        width,
+    )
 
 
 def check_ranks(place: str, image: bool, **attributes: tuple[int, ...]) -> None:
@@ -225,8 +257,9 @@ def check_ranks(place: str, image: bool, **attributes: tuple[int, ...]) -> None:
             raise GraphError(f"{place}.{name}", f"{value}", " or ".join(f"{n} numbers" for n in allowed))
 
 
-def sample_window(rng: np.random.Generator, tokens: Tokens, image: bool | None = None, dilated: bool = True
-                  ) -> tuple[dict[str, Any], tuple[int | None, int | None]]:
+def sample_window(
+    rng: np.random.Generator, tokens: Tokens, image: bool | None = None, dilated: bool = True
+) -> tuple[dict[str, Any], tuple[int | None, int | None]]:
     """Random kernel, stride, padding and dilation, and (height, width), which is (None, None) for a sequence.
 
     Args:
@@ -267,8 +300,12 @@ def source_index(window: Window, tokens: int) -> Ints:
 def tap_index(window: Window, tokens: int) -> Ints:
     """[positions, taps] input token that each tap reads; -1 where it is constant."""
     source = source_index(window, tokens)
-    axes = [np.arange(out)[:, None] * stride + np.arange(kernel) * dilation for out, stride, kernel, dilation
-            in zip(window.out_shape(tokens), window.stride, window.kernel, window.dilation, strict=True)]
+    axes = [
+        np.arange(out)[:, None] * stride + np.arange(kernel) * dilation
+        for out, stride, kernel, dilation in zip(
+            window.out_shape(tokens), window.stride, window.kernel, window.dilation, strict=True
+        )
+    ]
     row, column = axes
     return source[row[:, None, :, None], column[None, :, None, :]].reshape(-1, window.taps)
 

@@ -51,12 +51,16 @@ class Add(Op):
             raise GraphError("add", f"[{a.tokens}, {a.channels}] + [{b.tokens}, {b.channels}]", "equal shapes")
         wanted = Add.of(a.fixed, b.fixed, self.output)
         if (self.left, self.shift) != (wanted.left, wanted.shift):
-            raise GraphError("add", f"left {self.left}, shift {self.shift} for {a.fixed} + {b.fixed} -> {self.output}",
-                             f"left {wanted.left}, shift {wanted.shift}")
+            raise GraphError(
+                "add",
+                f"left {self.left}, shift {self.shift} for {a.fixed} + {b.fixed} -> {self.output}",
+                f"left {wanted.left}, shift {wanted.shift}",
+            )
         width = self.sum_width(a.fixed, b.fixed)
         if width > 62:
-            raise GraphError("add", f"{width}-bit sum of {a.fixed} and {b.fixed}", "at most 62 bits",
-                             "requantize an input first")
+            raise GraphError(
+                "add", f"{width}-bit sum of {a.fixed} and {b.fixed}", "at most 62 bits", "requantize an input first"
+            )
         return TensorType(a.tokens, a.channels, self.output)
 
     def sum_width(self, a: Fixed, b: Fixed) -> int:
@@ -78,8 +82,7 @@ class Add(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return inputs[0] + inputs[1]
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         (a, of_a), (b, of_b) = inputs
         return reference.bound(self.output, a + b, output, np.zeros(()), of_a + of_b, self.shift > 0)
 
@@ -95,8 +98,10 @@ class Add(Op):
 
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         width = self.sum_width(inputs[0].fixed, inputs[1].fixed)
-        return Cost(lut=folding.lanes * (2 * width + 2 * self.output.width) + 6,
-                    ff=folding.lanes * (width + 2 * self.output.width) + 6)
+        return Cost(
+            lut=folding.lanes * (2 * width + 2 * self.output.width) + 6,
+            ff=folding.lanes * (width + 2 * self.output.width) + 6,
+        )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         return [lane_stage(folding, tokens, inputs[0], ADD_LATENCY)]
@@ -104,9 +109,20 @@ class Add(Op):
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         a, b = inputs
         check_lanes(folding.lanes, a.channels)
-        return Instance("add", {
-            "Lanes": folding.lanes,
-            "Width0": a.fixed.width, "Signed0": int(a.fixed.signed), "Left0": self.left[0],
-            "Width1": b.fixed.width, "Signed1": int(b.fixed.signed), "Left1": self.left[1],
-            "Shift": self.shift, "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
-        }, (folding.lanes, folding.lanes), folding.lanes)
+        return Instance(
+            "add",
+            {
+                "Lanes": folding.lanes,
+                "Width0": a.fixed.width,
+                "Signed0": int(a.fixed.signed),
+                "Left0": self.left[0],
+                "Width1": b.fixed.width,
+                "Signed1": int(b.fixed.signed),
+                "Left1": self.left[1],
+                "Shift": self.shift,
+                "OutWidth": self.output.width,
+                "OutSigned": int(self.output.signed),
+            },
+            (folding.lanes, folding.lanes),
+            folding.lanes,
+        )

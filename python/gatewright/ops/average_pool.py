@@ -53,8 +53,9 @@ class AveragePool(Op):
     width: int | None = None
 
     def __post_init__(self) -> None:
-        check_ranks("average_pool", self.width is not None, kernel=self.kernel, stride=self.stride,
-                    padding=self.padding)
+        check_ranks(
+            "average_pool", self.width is not None, kernel=self.kernel, stride=self.stride, padding=self.padding
+        )
 
     def window(self) -> Window:
         """The sliding window."""
@@ -65,8 +66,11 @@ class AveragePool(Op):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if x.fixed.frac - self.shift != self.output.frac:
-            raise GraphError("average_pool.shift", f"{self.shift} from {x.fixed} to {self.output}",
-                             f"{x.fixed.frac - self.output.frac}")
+            raise GraphError(
+                "average_pool.shift",
+                f"{self.shift} from {x.fixed} to {self.output}",
+                f"{x.fixed.frac - self.output.frac}",
+            )
         return TensorType(self.window().out_tokens("average_pool", x.tokens), x.channels, self.output)
 
     def evaluate(self, *inputs: Ints) -> Ints:
@@ -79,14 +83,19 @@ class AveragePool(Op):
         (x,) = inputs
         window, shape = sample_window(rng, x.tokens, dilated=False)
         shift = int(rng.integers(-1, 4))
-        return cls(window["kernel"], window["stride"], window["padding"], shift,
-                   sample_fixed(rng, x.fixed.frac - shift), *shape)
+        return cls(
+            window["kernel"],
+            window["stride"],
+            window["padding"],
+            shift,
+            sample_fixed(rng, x.fixed.frac - shift),
+            *shape,
+        )
 
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return real_patches(self.window(), inputs[0]).mean(axis=1)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         value, error = inputs[0]
         window, taps = self.window(), self.window().taps
         factor, fraction = divider(taps)
@@ -106,8 +115,9 @@ class AveragePool(Op):
         if rank == 2 and call.arg("divisor_override") not in (None, kernel[0] * kernel[1]):
             call.refuse("divisor_override", call.arg("divisor_override"), "None")
         output = call.output
-        return cls(kernel, call.ints("stride", rank, kernel), padding,
-                   call.input().fixed.frac - output.frac, output, *size)
+        return cls(
+            kernel, call.ints("stride", rank, kernel), padding, call.input().fixed.frac - output.frac, output, *size
+        )
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)
@@ -120,9 +130,11 @@ class AveragePool(Op):
         # A multiplier block takes in the registers of its operands and its product.
         held = 2 * wide if factor == 1 else 0
         adders = (taps - 1) * (x.fixed.width + 2) + (wide if factor == 1 else 8)
-        return (self.window().cost(x.channels, lanes, x.fixed.width, x.tokens)
-                + Cost(lut=lanes * (adders + 2 * self.output.width),
-                       ff=lanes * (held + 2 * self.output.width), dsp=lanes * (factor != 1)))
+        return self.window().cost(x.channels, lanes, x.fixed.width, x.tokens) + Cost(
+            lut=lanes * (adders + 2 * self.output.width),
+            ff=lanes * (held + 2 * self.output.width),
+            dsp=lanes * (factor != 1),
+        )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         (x,) = inputs
@@ -136,9 +148,19 @@ class AveragePool(Op):
         check_lanes(folding.lanes, x.channels)
         factor, fraction = divider(self.window().taps)
         parameters = {k: v for k, v in self.window().parameters().items() if not k.startswith("Dilation")}
-        return Instance("average_pool", {
-            **parameters, "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes,
-            "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed), "Reciprocal": factor,
-            "Shift": fraction + self.shift,
-            "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
-        }, (folding.lanes,), folding.lanes)
+        return Instance(
+            "average_pool",
+            {
+                **parameters,
+                "Lanes": folding.lanes,
+                "Chunks": x.channels // folding.lanes,
+                "InWidth": x.fixed.width,
+                "InSigned": int(x.fixed.signed),
+                "Reciprocal": factor,
+                "Shift": fraction + self.shift,
+                "OutWidth": self.output.width,
+                "OutSigned": int(self.output.signed),
+            },
+            (folding.lanes,),
+            folding.lanes,
+        )

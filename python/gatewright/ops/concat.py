@@ -31,8 +31,7 @@ class Concat(Op):
         if a.tokens != b.tokens:
             raise GraphError("concat", f"{a.tokens} and {b.tokens} tokens", "equal numbers of tokens")
         if a.fixed != b.fixed:
-            raise GraphError("concat", f"formats {a.fixed} and {b.fixed}", "one format",
-                             "requantize one of the inputs")
+            raise GraphError("concat", f"formats {a.fixed} and {b.fixed}", "one format", "requantize one of the inputs")
         return TensorType(a.tokens, a.channels + b.channels, a.fixed)
 
     def evaluate(self, *inputs: Ints) -> Ints:
@@ -46,8 +45,7 @@ class Concat(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return np.concatenate(inputs, axis=1)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         return np.concatenate([error for _, error in inputs], axis=1)
 
     @classmethod
@@ -71,7 +69,13 @@ class Concat(Op):
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         a, b = inputs
         check_lanes(folding.lanes, a.channels, b.channels)
-        return Instance("concat", {
-            "Width": folding.lanes * a.fixed.width,
-            "Beats0": a.channels // folding.lanes, "Beats1": b.channels // folding.lanes,
-        }, (folding.lanes, folding.lanes), folding.lanes)
+        return Instance(
+            "concat",
+            {
+                "Width": folding.lanes * a.fixed.width,
+                "Beats0": a.channels // folding.lanes,
+                "Beats1": b.channels // folding.lanes,
+            },
+            (folding.lanes, folding.lanes),
+            folding.lanes,
+        )

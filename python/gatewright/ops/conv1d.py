@@ -62,23 +62,30 @@ class Conv1d(_Convolution):
         window, _ = sample_window(rng, x.tokens, image=False)
         kernel, (groups, outs) = window.pop("kernel"), sample_groups(rng, x.channels)
         shape = (outs, x.channels // groups, *kernel)
-        return cls(**Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))), groups=groups,
-                   circular=bool(rng.random() < 0.3), **window)
+        return cls(
+            **Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))),
+            groups=groups,
+            circular=bool(rng.random() < 0.3),
+            **window,
+        )
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Conv1d:
         call.sequence()
         geometry = torch_geometry(call, 1)
         output = call.output
-        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output,
-                   **geometry)
+        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output, **geometry)
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs
         window = self.window()
         parameters = {
-            "Kernel": window.kernel[1], "Stride": window.stride[1], "Dilation": window.dilation[1],
-            "Left": window.padding[1], "Right": window.padding[3], **self.common_parameters(folding, x),
+            "Kernel": window.kernel[1],
+            "Stride": window.stride[1],
+            "Dilation": window.dilation[1],
+            "Left": window.padding[1],
+            "Right": window.padding[3],
+            **self.common_parameters(folding, x),
         }
         memory = self.matrix(x.fixed, folding.lanes).memory(folding)
         return Instance("conv1d", parameters, (folding.lanes,), folding.pe, memory)

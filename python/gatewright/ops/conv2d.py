@@ -57,8 +57,9 @@ class Conv2d(_Convolution):
         check_ranks("conv2d", True, stride=self.stride, padding=self.padding, dilation=self.dilation)
 
     def window(self) -> Window:
-        return image_window(self.weight.shape[2:], self.stride, self.padding, self.dilation,
-                            self.height, self.width, self.circular)
+        return image_window(
+            self.weight.shape[2:], self.stride, self.padding, self.dilation, self.height, self.width, self.circular
+        )
 
     @classmethod
     def sample(cls, rng: np.random.Generator, *inputs: TensorType) -> Conv2d | None:
@@ -69,16 +70,21 @@ class Conv2d(_Convolution):
         kernel, (groups, outs) = window.pop("kernel"), sample_groups(rng, x.channels)
         shape = (outs, x.channels // groups, *kernel)
         assert height is not None and width is not None
-        return cls(**Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))), height=height, width=width,
-                   groups=groups, circular=bool(rng.random() < 0.3), **window)
+        return cls(
+            **Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))),
+            height=height,
+            width=width,
+            groups=groups,
+            circular=bool(rng.random() < 0.3),
+            **window,
+        )
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Conv2d:
         height, width = call.image()
         geometry = torch_geometry(call, 2) | {"height": height, "width": width}
         output = call.output
-        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output,
-                   **geometry)
+        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output, **geometry)
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs

@@ -50,8 +50,13 @@ class GlobalPool(Op):
     """
 
     torch: ClassVar[tuple[str, ...]] = (
-        "aten.adaptive_avg_pool1d.default", "aten.adaptive_avg_pool2d.default",
-        "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.mean.dim", "aten.amax.default")
+        "aten.adaptive_avg_pool1d.default",
+        "aten.adaptive_avg_pool2d.default",
+        "aten.adaptive_max_pool1d.default",
+        "aten.adaptive_max_pool2d.default",
+        "aten.mean.dim",
+        "aten.amax.default",
+    )
 
     kind: Kind
     most: int
@@ -65,16 +70,24 @@ class GlobalPool(Op):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if not most_tokens(x.tokens) <= self.most <= MOST_TOKENS:
-            raise GraphError("global_pool.most", f"{self.most} on {x.tokens} tokens",
-                             f"{most_tokens(x.tokens)} to {MOST_TOKENS}")
+            raise GraphError(
+                "global_pool.most", f"{self.most} on {x.tokens} tokens", f"{most_tokens(x.tokens)} to {MOST_TOKENS}"
+            )
         if x.fixed.frac - self.shift != self.output.frac:
-            raise GraphError("global_pool.shift", f"{self.shift} from {x.fixed} to {self.output}",
-                             f"{x.fixed.frac - self.output.frac}")
+            raise GraphError(
+                "global_pool.shift",
+                f"{self.shift} from {x.fixed} to {self.output}",
+                f"{x.fixed.frac - self.output.frac}",
+            )
         if self.kind is Kind.MAX and self.output != x.fixed:
             raise GraphError("global_pool.output", f"{self.output}", f"{x.fixed}, the input's")
         if self.kind is Kind.AVERAGE and self._product_width(x.fixed) > MAX_WIDTH:
-            raise GraphError("global_pool", f"a product of {self._product_width(x.fixed)} bits",
-                             f"at most {MAX_WIDTH}", "use narrower activations or shorter sequences")
+            raise GraphError(
+                "global_pool",
+                f"a product of {self._product_width(x.fixed)} bits",
+                f"at most {MAX_WIDTH}",
+                "use narrower activations or shorter sequences",
+            )
         return TensorType(1, x.channels, self.output)
 
     def _product_width(self, x: Fixed) -> int:
@@ -94,15 +107,18 @@ class GlobalPool(Op):
         if rng.random() < 0.4:
             return cls(Kind.MAX, most_tokens(x.tokens), 0, x.fixed)
         shift = int(rng.integers(-1, 4))
-        return cls(Kind.AVERAGE, most_tokens(x.tokens) + int(rng.integers(0, 5)), shift,
-                   sample_fixed(rng, x.fixed.frac - shift))
+        return cls(
+            Kind.AVERAGE,
+            most_tokens(x.tokens) + int(rng.integers(0, 5)),
+            shift,
+            sample_fixed(rng, x.fixed.frac - shift),
+        )
 
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         pool = np.max if self.kind is Kind.MAX else np.mean
         return np.asarray(pool(inputs[0], axis=0, keepdims=True))
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         ((value, error),) = inputs
         spread = self.real([error], reference)
         if self.kind is Kind.MAX:
@@ -141,8 +157,11 @@ class GlobalPool(Op):
         small, large = sorted((acc, factor + 1))
         blocks = (1 if small <= 18 else np.ceil(small / 17)) * (1 if large <= 27 else np.ceil(large / 26))
         # The multiplier blocks take in the registers of their operands and products.
-        total = Cost(lut=lanes * (2 * acc + 2 * self.output.width) + 40,
-                     ff=lanes * 2 * self.output.width + 40, dsp=float(lanes * blocks))
+        total = Cost(
+            lut=lanes * (2 * acc + 2 * self.output.width) + 40,
+            ff=lanes * 2 * self.output.width + 40,
+            dsp=float(lanes * blocks),
+        )
         total += Cost(lut=memory_cost(lanes * acc, 2 * chunks, 2).lut)
         return total if isinstance(x.tokens, int) else total + memory_cost(factor, self.most)
 
@@ -156,11 +175,21 @@ class GlobalPool(Op):
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs
         check_lanes(folding.lanes, x.channels)
-        return Instance("global_pool", {
-            "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes,
-            "Tokens": x.tokens if isinstance(x.tokens, int) else 0, "MaxTokens": self.most,
-            "Average": int(self.kind is Kind.AVERAGE),
-            "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed),
-            "Fraction": fraction_bits(self.most), "Shift": self.shift,
-            "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
-        }, (folding.lanes,), folding.lanes)
+        return Instance(
+            "global_pool",
+            {
+                "Lanes": folding.lanes,
+                "Chunks": x.channels // folding.lanes,
+                "Tokens": x.tokens if isinstance(x.tokens, int) else 0,
+                "MaxTokens": self.most,
+                "Average": int(self.kind is Kind.AVERAGE),
+                "InWidth": x.fixed.width,
+                "InSigned": int(x.fixed.signed),
+                "Fraction": fraction_bits(self.most),
+                "Shift": self.shift,
+                "OutWidth": self.output.width,
+                "OutSigned": int(self.output.signed),
+            },
+            (folding.lanes,),
+            folding.lanes,
+        )

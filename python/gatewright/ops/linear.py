@@ -18,6 +18,7 @@ from gatewright.ops._matrix import Matrix
 if TYPE_CHECKING:
     from gatewright.frontend.call import TorchCall
 
+
 @dataclass(frozen=True, eq=False)
 class Linear(Op):
     """`y = requantize(W x + b)` for every token.
@@ -49,8 +50,11 @@ class Linear(Op):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if x.channels != self.weight.shape[1] * self.groups:
-            raise GraphError("linear.weight", f"[{self.weight.shape[0]}, {self.weight.shape[1]}] x {self.groups}"
-                             f" groups on {x.channels} channels", f"in = {x.channels // self.groups}")
+            raise GraphError(
+                "linear.weight",
+                f"[{self.weight.shape[0]}, {self.weight.shape[1]}] x {self.groups} groups on {x.channels} channels",
+                f"in = {x.channels // self.groups}",
+            )
         if self.weight.shape[0] % self.groups:
             raise GraphError("linear.groups", f"{self.groups}", f"a divisor of {self.weight.shape[0]}")
         self.matrix(x.fixed)
@@ -72,8 +76,7 @@ class Linear(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return matrix_real(self._vectors(inputs[0]), reference)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         value, error = (self._vectors(part) for part in inputs[0])
         return matrix_bound(value, error, output, reference, self.output, self.shift)
 
@@ -98,11 +101,12 @@ class Linear(Op):
         gain, shift, mean, variance = (call.arg(a) for a in ("weight", "bias", "running_mean", "running_var"))
         scale = (1.0 if gain is None else gain) / np.sqrt(variance + call.arg("eps"))
         offset = (0.0 if shift is None else shift) - mean * scale
-        rows = [call.per_channel(a, v.reshape(-1, *[1] * (len(call.shape) - 2)))
-                for a, v in (("weight", scale), ("bias", offset))]
+        rows = [
+            call.per_channel(a, v.reshape(-1, *[1] * (len(call.shape) - 2)))
+            for a, v in (("weight", scale), ("bias", offset))
+        ]
         output = call.output
-        return cls(*call.weights(rows[0][:, None], rows[1], call.input().fixed, output), output,
-                   groups=len(rows[0]))
+        return cls(*call.weights(rows[0][:, None], rows[1], call.input().fixed, output), output, groups=len(rows[0]))
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return self.matrix(inputs[0].fixed).foldings()
@@ -115,6 +119,4 @@ class Linear(Op):
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         matrix = self.matrix(inputs[0].fixed)
-        return Instance("linear", matrix.parameters(folding), (folding.simd,), folding.pe,
-                        matrix.memory(folding))
-
+        return Instance("linear", matrix.parameters(folding), (folding.simd,), folding.pe, matrix.memory(folding))

@@ -39,8 +39,14 @@ class MaxPool(Op):
     width: int | None = None
 
     def __post_init__(self) -> None:
-        check_ranks("max_pool", self.width is not None, kernel=self.kernel, stride=self.stride,
-                    padding=self.padding, dilation=self.dilation)
+        check_ranks(
+            "max_pool",
+            self.width is not None,
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+        )
 
     def window(self) -> Window:
         """The sliding window."""
@@ -66,8 +72,7 @@ class MaxPool(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return real_patches(self.window(), inputs[0], -np.inf).max(axis=1)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         # |max a - max b| <= max |a - b|
         return real_patches(self.window(), inputs[0][1]).max(axis=1)
 
@@ -78,8 +83,9 @@ class MaxPool(Op):
         rank = 2 if call.target == "aten.max_pool2d.default" else 1
         size = call.image() if rank == 2 else call.sequence()
         kernel = call.ints("kernel_size", rank)
-        return cls(kernel, call.ints("stride", rank, kernel), call.ints("padding", rank),
-                   call.ints("dilation", rank), *size)
+        return cls(
+            kernel, call.ints("stride", rank, kernel), call.ints("padding", rank), call.ints("dilation", rank), *size
+        )
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:
         return lane_foldings(inputs[0].channels)
@@ -88,8 +94,9 @@ class MaxPool(Op):
         (x,) = inputs
         beat = folding.lanes * x.fixed.width
         compare = (self.window().taps - 1) * beat * 1.65
-        return (self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens)
-                + Cost(lut=compare + beat, ff=2 * beat))
+        return self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens) + Cost(
+            lut=compare + beat, ff=2 * beat
+        )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         (x,) = inputs
@@ -101,8 +108,16 @@ class MaxPool(Op):
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs
         check_lanes(folding.lanes, x.channels)
-        return Instance("max_pool", {
-            **self.window().parameters(),
-            "Lanes": folding.lanes, "Chunks": x.channels // folding.lanes, "DataWidth": x.fixed.width,
-            "Signed": int(x.fixed.signed), "PadValue": x.fixed.lo % (1 << x.fixed.width),
-        }, (folding.lanes,), folding.lanes)
+        return Instance(
+            "max_pool",
+            {
+                **self.window().parameters(),
+                "Lanes": folding.lanes,
+                "Chunks": x.channels // folding.lanes,
+                "DataWidth": x.fixed.width,
+                "Signed": int(x.fixed.signed),
+                "PadValue": x.fixed.lo % (1 << x.fixed.width),
+            },
+            (folding.lanes,),
+            folding.lanes,
+        )

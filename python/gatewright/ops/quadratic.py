@@ -13,7 +13,6 @@ from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints, enclosing, requantize
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._lanes import check_lanes, lane_foldings, lane_stage
-from gatewright.ops._matrix import sample_fixed
 from gatewright.ops._matrix import chunks, sample_fixed
 
 if TYPE_CHECKING:
@@ -53,8 +52,9 @@ class Quadratic(Op):
 
     def widths(self, x: Fixed) -> tuple[int, int, int, int]:
         """Signed bits of square, slope, inner sum (square * x + slope) and whole polynomial, for any x."""
-        spans = [enclosing(min(int(c.min()), -1), int(c.max()), 0).width
-                 for c in (self.square, self.slope, self.constant)]
+        spans = [
+            enclosing(min(int(c.min()), -1), int(c.max()), 0).width for c in (self.square, self.slope, self.constant)
+        ]
         bits = x.width + (not x.signed)
         inner = max(spans[0] + bits, spans[1]) + 1
         whole = max(inner + bits, spans[2]) + 2
@@ -87,8 +87,7 @@ class Quadratic(Op):
         a, b, c = (reference.constants[n] for n in ("square", "slope", "constant"))
         return a * x**2 + b * x + c
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         ((x, error),) = inputs
         a, b = (reference.constants[n] for n in ("square", "slope"))
         of_a, of_b, of_c = (reference.errors[n] for n in ("square", "slope", "constant"))
@@ -110,8 +109,11 @@ class Quadratic(Op):
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         square, _, inner, whole = self.widths(inputs[0].fixed)
         multipliers = (square > 1) + (1 if inner <= 18 else 2)
-        return Cost(lut=folding.lanes * (inner + whole + 2 * self.output.width) + 40,
-                    ff=folding.lanes * (inner + 2 * whole + 2 * self.output.width), dsp=folding.lanes * multipliers)
+        return Cost(
+            lut=folding.lanes * (inner + whole + 2 * self.output.width) + 40,
+            ff=folding.lanes * (inner + 2 * whole + 2 * self.output.width),
+            dsp=folding.lanes * multipliers,
+        )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         return [lane_stage(folding, tokens, inputs[0], QUADRATIC_LATENCY)]
@@ -123,12 +125,25 @@ class Quadratic(Op):
         offset = whole
         fields = np.stack([self.square, self.slope, self.offset], axis=-1).reshape(-1, folding.lanes, 3)
         packed = _pack(fields, (square, slope, offset))
-        return Instance("quadratic", {
-            "Lanes": folding.lanes, "Beats": x.channels // folding.lanes,
-            "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed),
-            "SquareWidth": square, "SlopeWidth": slope, "InnerWidth": inner, "WholeWidth": whole,
-            "Shift": self.shift, "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
-        }, (folding.lanes,), folding.lanes, packed)
+        return Instance(
+            "quadratic",
+            {
+                "Lanes": folding.lanes,
+                "Beats": x.channels // folding.lanes,
+                "InWidth": x.fixed.width,
+                "InSigned": int(x.fixed.signed),
+                "SquareWidth": square,
+                "SlopeWidth": slope,
+                "InnerWidth": inner,
+                "WholeWidth": whole,
+                "Shift": self.shift,
+                "OutWidth": self.output.width,
+                "OutSigned": int(self.output.signed),
+            },
+            (folding.lanes,),
+            folding.lanes,
+            packed,
+        )
 
 
 def _pack(fields: Ints, widths: tuple[int, ...]) -> Ints:

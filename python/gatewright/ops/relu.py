@@ -39,8 +39,7 @@ class Relu(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return np.maximum(inputs[0], 0.0)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         return inputs[0][1]
 
     @classmethod
@@ -65,5 +64,4 @@ class Relu(Op):
         if not x.fixed.signed:
             return None
         check_lanes(folding.lanes, x.channels)
-        return Instance("relu", {"Lanes": folding.lanes, "InWidth": x.fixed.width},
-                        (folding.lanes,), folding.lanes)
+        return Instance("relu", {"Lanes": folding.lanes, "InWidth": x.fixed.width}, (folding.lanes,), folding.lanes)

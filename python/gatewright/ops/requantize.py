@@ -28,8 +28,10 @@ class Requantize(Op):
         output: format of the result.
     """
 
-    torch: ClassVar[tuple[str, ...]] = ("aten.fake_quantize_per_tensor_affine.default",
-                                        "aten.fake_quantize_per_tensor_affine.tensor_qparams")
+    torch: ClassVar[tuple[str, ...]] = (
+        "aten.fake_quantize_per_tensor_affine.default",
+        "aten.fake_quantize_per_tensor_affine.tensor_qparams",
+    )
 
     shift: int
     output: Fixed
@@ -37,8 +39,11 @@ class Requantize(Op):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         if x.fixed.frac - self.shift != self.output.frac:
-            raise GraphError("requantize.shift", f"{self.shift} from {x.fixed} to {self.output}",
-                             f"{x.fixed.frac - self.output.frac}")
+            raise GraphError(
+                "requantize.shift",
+                f"{self.shift} from {x.fixed} to {self.output}",
+                f"{x.fixed.frac - self.output.frac}",
+            )
         return TensorType(x.tokens, x.channels, self.output)
 
     def evaluate(self, *inputs: Ints) -> Ints:
@@ -52,8 +57,7 @@ class Requantize(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return inputs[0]
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         ((value, error),) = inputs
         return reference.bound(self.output, value, output, np.zeros(()), error, self.shift > 0)
 
@@ -67,8 +71,9 @@ class Requantize(Op):
 
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         x = inputs[0].fixed
-        return Cost(lut=folding.lanes * (x.width + 2 * self.output.width) + 4,
-                    ff=folding.lanes * 2 * self.output.width + 4)
+        return Cost(
+            lut=folding.lanes * (x.width + 2 * self.output.width) + 4, ff=folding.lanes * 2 * self.output.width + 4
+        )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         return [lane_stage(folding, tokens, inputs[0])]
@@ -76,7 +81,16 @@ class Requantize(Op):
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,) = inputs
         check_lanes(folding.lanes, x.channels)
-        return Instance("requantize", {
-            "Lanes": folding.lanes, "InWidth": x.fixed.width, "InSigned": int(x.fixed.signed),
-            "Shift": self.shift, "OutWidth": self.output.width, "OutSigned": int(self.output.signed),
-        }, (folding.lanes,), folding.lanes)
+        return Instance(
+            "requantize",
+            {
+                "Lanes": folding.lanes,
+                "InWidth": x.fixed.width,
+                "InSigned": int(x.fixed.signed),
+                "Shift": self.shift,
+                "OutWidth": self.output.width,
+                "OutSigned": int(self.output.signed),
+            },
+            (folding.lanes,),
+            folding.lanes,
+        )

@@ -28,13 +28,19 @@ class Reshape(Op):
         if self.channels == x.channels:
             return x
         if not isinstance(x.tokens, int):
-            raise GraphError("reshape.channels", f"{self.channels} on {x.tokens} run-time tokens of {x.channels}",
-                             "a fixed number of tokens")
+            raise GraphError(
+                "reshape.channels",
+                f"{self.channels} on {x.tokens} run-time tokens of {x.channels}",
+                "a fixed number of tokens",
+            )
         whole = x.tokens * x.channels
         nested = self.channels % x.channels == 0 or x.channels % self.channels == 0
         if not nested or whole % self.channels:
-            raise GraphError("reshape.channels", f"{self.channels} from {x.tokens} tokens of {x.channels}",
-                             "whole tokens merged or split evenly")
+            raise GraphError(
+                "reshape.channels",
+                f"{self.channels} from {x.tokens} tokens of {x.channels}",
+                "whole tokens merged or split evenly",
+            )
         return TensorType(whole // self.channels, self.channels, x.fixed)
 
     def evaluate(self, *inputs: Ints) -> Ints:
@@ -53,8 +59,7 @@ class Reshape(Op):
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return inputs[0].reshape(-1, self.channels)
 
-    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats,
-                    reference: Reference) -> Floats:
+    def error_bound(self, inputs: Sequence[tuple[Floats, Floats]], output: Floats, reference: Reference) -> Floats:
         return inputs[0][1].reshape(-1, self.channels)
 
     def foldings(self, *inputs: TensorType) -> Iterator[Folding]:

@@ -26,8 +26,24 @@ WAVES_VARIABLE = "GATEWRIGHT_WAVES"
 
 # Registers start at random values, so that a module that needs more than its reset is caught.
 # --public-depth 1 shows cocotb the ports; the runner's usual --public-flat-rw would stop most optimisation.
-VERILATE = ("--cc", "--exe", "--vpi", "--no-timing", "--public-depth", "1", "-Wall", "--assert",
-            "--x-assign", "unique", "--x-initial", "unique", "--prefix", "Vtop", "-o", "simulation")
+VERILATE = (
+    "--cc",
+    "--exe",
+    "--vpi",
+    "--no-timing",
+    "--public-depth",
+    "1",
+    "-Wall",
+    "--assert",
+    "--x-assign",
+    "unique",
+    "--x-initial",
+    "unique",
+    "--prefix",
+    "Vtop",
+    "-o",
+    "simulation",
+)
 START = ("+verilator+rand+reset+2",)
 COMPRESSION = Path(__file__).parent / "fst"
 """Headers that stand in for LZ4 and zlib, behind the system's own."""
@@ -50,10 +66,18 @@ class BenchResult:
     waves: Path | None
 
 
-def run_bench(toplevel: str, test_module: str | Path, parameters: Mapping[str, int | str] | None = None, *,
-              sources: Iterable[Path] = (), environment: Mapping[str, str] | None = None,
-              tests: str = "", waves: bool = False, seed: int | None = None,
-              timeout: float = 300.0) -> BenchResult:
+def run_bench(
+    toplevel: str,
+    test_module: str | Path,
+    parameters: Mapping[str, int | str] | None = None,
+    *,
+    sources: Iterable[Path] = (),
+    environment: Mapping[str, str] | None = None,
+    tests: str = "",
+    waves: bool = False,
+    seed: int | None = None,
+    timeout: float = 300.0,
+) -> BenchResult:
     """Simulate `toplevel` under the cocotb tests of `test_module`.
 
     Args:
@@ -91,8 +115,9 @@ def run_bench(toplevel: str, test_module: str | Path, parameters: Mapping[str, i
         return BenchResult(passed, seconds, seed, kept)
 
 
-def build(toplevel: str, parameters: Mapping[str, int | str], sources: Iterable[Path] = (),
-          waves: bool = False) -> Path:
+def build(
+    toplevel: str, parameters: Mapping[str, int | str], sources: Iterable[Path] = (), waves: bool = False
+) -> Path:
     """The cocotb simulation program of `toplevel`, from the cache when its content was built before.
 
     Raises:
@@ -102,12 +127,22 @@ def build(toplevel: str, parameters: Mapping[str, int | str], sources: Iterable[
 
     files = closure([toplevel], list(sources))
     libraries = Path(cocotb.libs_dir)
-    options = [*VERILATE, *(["--trace-fst"] if waves else []), "--top-module", toplevel,
-               *(f"-G{name}={int(value) if isinstance(value, bool) else value}"
-                 for name, value in sorted(parameters.items()))]
+    options = [
+        *VERILATE,
+        *(["--trace-fst"] if waves else []),
+        "--top-module",
+        toplevel,
+        *(f"-G{name}={int(value) if isinstance(value, bool) else value}" for name, value in sorted(parameters.items())),
+    ]
     headers = sorted(INCLUDE.glob("*.svh"))
-    key = toolchain.digest([_versions(), str(libraries), *options,
-                            *(part for f in [*headers, *files] for part in (f.name, f.read_bytes()))])
+    key = toolchain.digest(
+        [
+            _versions(),
+            str(libraries),
+            *options,
+            *(part for f in [*headers, *files] for part in (f.name, f.read_bytes())),
+        ]
+    )
 
     def make(folder: Path) -> None:
         work = folder / "work"
@@ -115,11 +150,37 @@ def build(toplevel: str, parameters: Mapping[str, int | str], sources: Iterable[
         link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
         main = Path(cocotb.share_dir) / "lib" / "verilator" / "verilator.cpp"
         place = f"build {toplevel}"
-        toolchain.run(["verilator_bin", *options, "-Mdir", str(work), f"-I{INCLUDE}", "-LDFLAGS", link,
-                       *(["-CFLAGS", f"-idirafter {COMPRESSION}"] if waves else []), str(main), *map(str, files)],
-                      folder, place)
-        toolchain.run(["make", "-j2", "-C", str(work), "-f", "Vtop.mk", "OPT_FAST=-O2", "OPT_SLOW=-O0",
-                       *([f"LDLIBS={link} -pthread {_compression()}"] if waves else [])], folder, place)
+        toolchain.run(
+            [
+                "verilator_bin",
+                *options,
+                "-Mdir",
+                str(work),
+                f"-I{INCLUDE}",
+                "-LDFLAGS",
+                link,
+                *(["-CFLAGS", f"-idirafter {COMPRESSION}"] if waves else []),
+                str(main),
+                *map(str, files),
+            ],
+            folder,
+            place,
+        )
+        toolchain.run(
+            [
+                "make",
+                "-j2",
+                "-C",
+                str(work),
+                "-f",
+                "Vtop.mk",
+                "OPT_FAST=-O2",
+                "OPT_SLOW=-O0",
+                *([f"LDLIBS={link} -pthread {_compression()}"] if waves else []),
+            ],
+            folder,
+            place,
+        )
         (work / "simulation").rename(folder / "simulation")
         shutil.rmtree(work)
 
@@ -129,9 +190,11 @@ def build(toplevel: str, parameters: Mapping[str, int | str], sources: Iterable[
 @cache
 def _compression() -> str:
     """Linker flags of the compression libraries whose headers the system has; the others are stood in for."""
+
     def has(header: str) -> bool:
-        return not subprocess.run(["c++", "-E", "-x", "c++", "-"], input=f"#include <{header}>\n", text=True,
-                                  check=False, capture_output=True).returncode
+        return not subprocess.run(
+            ["c++", "-E", "-x", "c++", "-"], input=f"#include <{header}>\n", text=True, check=False, capture_output=True
+        ).returncode
 
     return " ".join(flag for header, flag in (("lz4.h", "-llz4"), ("zlib.h", "-lz")) if has(header))
 
@@ -186,13 +249,13 @@ def _environment(toplevel: str, module: str, folder: Path | None, scratch: Path,
     return env
 
 
-def _simulate(command: list[str], scratch: Path, env: dict[str, str],
-              timeout: float) -> tuple[int | None, str]:
+def _simulate(command: list[str], scratch: Path, env: dict[str, str], timeout: float) -> tuple[int | None, str]:
     """Exit code (None when time ran out) and output of the simulation."""
     with (scratch / "output.txt").open("w+") as log:
         try:
-            code = subprocess.run(command, cwd=scratch, env=env, timeout=timeout, check=False,
-                                  stdout=log, stderr=subprocess.STDOUT).returncode
+            code = subprocess.run(
+                command, cwd=scratch, env=env, timeout=timeout, check=False, stdout=log, stderr=subprocess.STDOUT
+            ).returncode
         except subprocess.TimeoutExpired:
             code = None
         log.seek(0)
@@ -223,8 +286,11 @@ def _verdict(results: Path, code: int | None, output: str, toplevel: str, seed: 
         problem = "no test ran"
     else:
         return passed
-    raise SimulationError(f"bench {toplevel}", f"{problem}\n{_tail(output)}",
-                          hint=f"{SEED_VARIABLE}={seed} repeats it, {WAVES_VARIABLE}=1 records waves")
+    raise SimulationError(
+        f"bench {toplevel}",
+        f"{problem}\n{_tail(output)}",
+        hint=f"{SEED_VARIABLE}={seed} repeats it, {WAVES_VARIABLE}=1 records waves",
+    )
 
 
 def _tail(output: str, lines: int = 60) -> str:

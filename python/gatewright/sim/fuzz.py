@@ -35,7 +35,8 @@ def random_graph(rng: np.random.Generator, nodes: int | None = None) -> Graph:
     if rng.random() < 0.2:
         inputs["x1"] = TensorType(inputs["x0"].tokens, inputs["x0"].channels, sample_fixed(rng))
     wanted = nodes or int(rng.integers(1, 7))
-    types, placed = dict(inputs), []
+    types = dict(inputs)
+    placed: list[Node] = []
     kinds = sorted(Op.known.items())
     for _ in range(40 * wanted):
         if len(placed) == wanted and all(any(i in n.inputs for n in placed) for i in inputs):
@@ -53,8 +54,9 @@ def random_graph(rng: np.random.Generator, nodes: int | None = None) -> Graph:
     return _closed(inputs, placed)
 
 
-def _attempt(rng: np.random.Generator, kind: type[Op], name: str, sources: tuple[str, ...],
-             types: dict[str, TensorType]) -> Node | None:
+def _attempt(
+    rng: np.random.Generator, kind: type[Op], name: str, sources: tuple[str, ...], types: dict[str, TensorType]
+) -> Node | None:
     """A random node, or None when the operator cannot stand here or its result grows too large."""
     inputs = tuple(types[i] for i in sources)
     try:

@@ -45,8 +45,12 @@ MEANING = {
 
 class _Beats(ctypes.Structure):
     _fields_ = (
-        ("data", ctypes.c_void_p), ("last", ctypes.c_void_p), ("time", ctypes.c_void_p),
-        ("count", ctypes.c_uint64), ("done", ctypes.c_uint64), ("words", ctypes.c_uint32),
+        ("data", ctypes.c_void_p),
+        ("last", ctypes.c_void_p),
+        ("time", ctypes.c_void_p),
+        ("count", ctypes.c_uint64),
+        ("done", ctypes.c_uint64),
+        ("words", ctypes.c_uint32),
     )
 
 
@@ -75,7 +79,9 @@ def runtime() -> Path:
     def build(folder: Path) -> None:
         flags = ["-O2", "-fPIC", "-std=gnu++17", f"-I{include}", f"-I{include / 'vltstd'}"]
         for source in RUNTIME:
-            toolchain.run(["g++", *flags, "-c", str(include / source), "-o", f"{source}.o"], folder, "verilator runtime")
+            toolchain.run(
+                ["g++", *flags, "-c", str(include / source), "-o", f"{source}.o"], folder, "verilator runtime"
+            )
         toolchain.run(["ar", "rcs", "libverilated.a", *(f"{s}.o" for s in RUNTIME)], folder, "verilator runtime")
 
     return toolchain.cached("runtime", key, build)
@@ -134,9 +140,30 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
             prefix = f"V{index}"
             sources = design.write(folder / f"rtl{index}")
             toolchain.run(
-                ["verilator_bin", "--cc", "-O3", "-Wall", "--assert", "--x-assign", "fast", "--x-initial", "unique",
-                 "--unroll-count", "2", f"-I{folder / f'rtl{index}'}", "--top-module", design.name, "--prefix", prefix,
-                 "-Mdir", f"model{index}", *map(str, sources)], folder, f"design {design.name}")
+                [
+                    "verilator_bin",
+                    "--cc",
+                    "-O3",
+                    "-Wall",
+                    "--assert",
+                    "--x-assign",
+                    "fast",
+                    "--x-initial",
+                    "unique",
+                    "--unroll-count",
+                    "2",
+                    f"-I{folder / f'rtl{index}'}",
+                    "--top-module",
+                    design.name,
+                    "--prefix",
+                    prefix,
+                    "-Mdir",
+                    f"model{index}",
+                    *map(str, sources),
+                ],
+                folder,
+                f"design {design.name}",
+            )
             glue.append(f'#include "{prefix}.h"')
         models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
         # Each model's header insists on being the only one of its kind in a translation unit.
@@ -146,8 +173,25 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
         include = toolchain.verilator_root() / "include"
         paths = [f"-I{p}" for p in (HARNESS.parent, folder, include, include / "vltstd")]
         paths += [f"-I{folder / f'model{i}'}" for i in range(len(designs))]
-        toolchain.run(["g++", optimise, "-fPIC", "-shared", "-std=gnu++17", "-w", *paths, "all.cpp",
-                       str(runtime() / "libverilated.a"), "-lpthread", "-o", "model.so"], folder, "g++", timeout=1800)
+        toolchain.run(
+            [
+                "g++",
+                optimise,
+                "-fPIC",
+                "-shared",
+                "-std=gnu++17",
+                "-w",
+                *paths,
+                "all.cpp",
+                str(runtime() / "libverilated.a"),
+                "-lpthread",
+                "-o",
+                "model.so",
+            ],
+            folder,
+            "g++",
+            timeout=1800,
+        )
         for path in sorted(folder.glob("model*/*")):
             path.unlink()
 
@@ -192,13 +236,22 @@ class Simulator:
         if not len(memory):
             return
         words = np.ascontiguousarray(memory, dtype=np.uint32)
-        status = Status(self._function("load")(self._handle, ctypes.c_void_p(words.ctypes.data),
-                                               ctypes.c_uint64(len(words))))
+        status = Status(
+            self._function("load")(self._handle, ctypes.c_void_p(words.ctypes.data), ctypes.c_uint64(len(words)))
+        )
         if status is not Status.DONE:
             raise SimulationError(f"design {self.design.name}, load chain", MEANING[status])
 
-    def run(self, inputs: Sequence[Sequence[Ints]], lengths: Mapping[str, Sequence[int]], *,
-            idle: float = 0.0, stall: float = 0.0, seed: int = 1, patience: int = PATIENCE) -> Run:
+    def run(
+        self,
+        inputs: Sequence[Sequence[Ints]],
+        lengths: Mapping[str, Sequence[int]],
+        *,
+        idle: float = 0.0,
+        stall: float = 0.0,
+        seed: int = 1,
+        patience: int = PATIENCE,
+    ) -> Run:
         """Send sequences back to back and collect the results.
 
         Args:
@@ -222,16 +275,32 @@ class Simulator:
         for view, sink in zip(outs, sinks, strict=True):
             view.count = len(sink.data) - 1
         cycles = ctypes.c_uint64()
-        status = Status(self._function("run")(
-            self._handle, ins, outs, ctypes.c_uint32(round(idle * 1024)), ctypes.c_uint32(round(stall * 1024)),
-            ctypes.c_uint64(seed), ctypes.c_uint64(patience), ctypes.byref(cycles)))
+        status = Status(
+            self._function("run")(
+                self._handle,
+                ins,
+                outs,
+                ctypes.c_uint32(round(idle * 1024)),
+                ctypes.c_uint32(round(stall * 1024)),
+                ctypes.c_uint64(seed),
+                ctypes.c_uint64(patience),
+                ctypes.byref(cycles),
+            )
+        )
         if status is not Status.DONE:
-            progress = ", ".join(f"{p.prefix} {v.done}/{v.count} beats"
-                                 for p, v in zip((*self.design.inputs, *self.design.outputs), (*ins, *outs), strict=True))
-            raise SimulationError(f"design {self.design.name}", f"{MEANING[status]} at cycle {cycles.value}; {progress}",
-                                  hint="make sim WAVES=1 writes a waveform")
-        results = [self._sink(port, buffer, lengths[port.value])
-                   for port, buffer in zip(self.design.outputs, sinks, strict=True)]
+            progress = ", ".join(
+                f"{p.prefix} {v.done}/{v.count} beats"
+                for p, v in zip((*self.design.inputs, *self.design.outputs), (*ins, *outs), strict=True)
+            )
+            raise SimulationError(
+                f"design {self.design.name}",
+                f"{MEANING[status]} at cycle {cycles.value}; {progress}",
+                hint="make sim WAVES=1 writes a waveform",
+            )
+        results = [
+            self._sink(port, buffer, lengths[port.value])
+            for port, buffer in zip(self.design.outputs, sinks, strict=True)
+        ]
         start = min(int(b.time[0]) for b in sources)
         final = max(int(b.time[-2]) for b in sinks)
         first = self.design.outputs[0]
@@ -253,7 +322,10 @@ class Simulator:
         ends = np.cumsum(lengths) * port.kind.channels // port.lanes
         marks = np.flatnonzero(buffer.last[:-1]) + 1
         if not np.array_equal(marks, ends):
-            raise SimulationError(f"design {self.design.name}, output {port.value}",
-                                  f"`last` after beats {marks[:8].tolist()}..", f"after {ends[:8].tolist()}..")
+            raise SimulationError(
+                f"design {self.design.name}, output {port.value}",
+                f"`last` after beats {marks[:8].tolist()}..",
+                f"after {ends[:8].tolist()}..",
+            )
         values = unpack(buffer.data[:-1], port.lanes, port.kind)
         return np.split(values, np.cumsum(lengths)[:-1])

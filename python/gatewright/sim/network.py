@@ -32,9 +32,13 @@ async def play(dut: object) -> None:
     total = sum(len(s) for sequences in job["inputs"] for s in sequences) + sum(job["counts"])
     await harness.finish(dict(zip(sinks, job["counts"], strict=True)), 100_000 + 5_000 * total)
     start = min(source.taken[0] for source in sources)
-    Path(job["result"]).write_text(json.dumps({
-        "outputs": [sink.words for sink in sinks],
-        "lasts": [[i for i, beat in enumerate(sink.beats) if beat[1]] for sink in sinks],
-        "times": [cycle - start for cycle in sinks[0].cycles],
-        "cycles": max(sink.cycles[-1] for sink in sinks) - start + 1,
-    }))
+    Path(job["result"]).write_text(
+        json.dumps(
+            {
+                "outputs": [sink.words for sink in sinks],
+                "lasts": [[i for i, beat in enumerate(sink.beats) if beat[1]] for sink in sinks],
+                "times": [cycle - start for cycle in sinks[0].cycles],
+                "cycles": max(sink.cycles[-1] for sink in sinks) - start + 1,
+            }
+        )
+    )

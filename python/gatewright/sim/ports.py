@@ -22,8 +22,7 @@ Beat = tuple[int, ...]
 class Pin:
     """A port, or the element `index` of a packed array of `count` elements, as unsigned integer."""
 
-    def __init__(self, handle: Any, index: int = 0, count: int = 1,
-                 shared: dict[str, int] | None = None) -> None:
+    def __init__(self, handle: Any, index: int = 0, count: int = 1, shared: dict[str, int] | None = None) -> None:
         self.handle = handle
         # The public `value` builds a LogicArray per access; bits are all that a two-state simulator has.
         self._read = handle._handle.get_signal_val_binstr
@@ -175,8 +174,7 @@ class Monitor:
         self._stalled = None if ready else beat
 
     def _broken(self, cycle: int, problem: str) -> SimulationError:
-        return SimulationError(f"stream {self.pins.name}, cycle {cycle}", problem,
-                               "valid and payload hold until ready")
+        return SimulationError(f"stream {self.pins.name}, cycle {cycle}", problem, "valid and payload hold until ready")
 
     @property
     def words(self) -> list[int]:

@@ -19,8 +19,20 @@ from cocotb.handle import Immediate
 from gatewright.errors import SimulationError
 from gatewright.sim.ports import Beat, Monitor, Pin, Pins, Sink, Source
 
-__all__ = ["PACES", "Beat", "Harness", "Monitor", "Pace", "Pins", "Sink", "Source", "parameters",
-           "random_sequences", "random_words", "seed"]
+__all__ = [
+    "PACES",
+    "Beat",
+    "Harness",
+    "Monitor",
+    "Pace",
+    "Pins",
+    "Sink",
+    "Source",
+    "parameters",
+    "random_sequences",
+    "random_words",
+    "seed",
+]
 
 SEED_VARIABLE = "GATEWRIGHT_SEED"
 PARAMETERS_VARIABLE = "GATEWRIGHT_PARAMETERS"
@@ -43,8 +55,15 @@ class Pace:
     patient: bool = False
 
 
-PACES = (Pace(), Pace(idle=0.5), Pace(stall=0.5), Pace(0.3, 0.3), Pace(idle=0.9), Pace(stall=0.9),
-         Pace(0.2, 0.2, patient=True))
+PACES = (
+    Pace(),
+    Pace(idle=0.5),
+    Pace(stall=0.5),
+    Pace(0.3, 0.3),
+    Pace(idle=0.9),
+    Pace(stall=0.9),
+    Pace(0.2, 0.2, patient=True),
+)
 """The grid that every bench runs: each side fast, slow and very slow."""
 
 
@@ -59,8 +78,9 @@ def random_words(rng: random.Random, width: int, count: int) -> list[int]:
     return [rng.choice((0, top)) if rng.random() < 0.125 else rng.getrandbits(width) for _ in range(count)]
 
 
-def random_sequences(rng: random.Random, width: int,
-                     lengths: Iterable[int] = (1, 2, 3, 1, 1, 17, 40)) -> list[list[int]]:
+def random_sequences(
+    rng: random.Random, width: int, lengths: Iterable[int] = (1, 2, 3, 1, 1, 17, 40)
+) -> list[list[int]]:
     """Sequences of random words, among them several of the shortest length."""
     return [random_words(rng, width, length) for length in lengths]
 
@@ -95,21 +115,31 @@ class Harness:
 
     def pins(self, prefix: str, fields: Sequence[str] = STREAM, index: int = 0, count: int = 1) -> Pins:
         """Pins `<prefix>_valid`, `_ready` and `_<field>`; element `index` of a packed array of `count`."""
+
         def pin(name: str) -> Pin:
             return Pin(getattr(self.dut, f"{prefix}_{name}"), index, count, self._shared)
+
         name = prefix if count == 1 else f"{prefix}[{index}]"
         return Pins(name, pin("valid"), pin("ready"), tuple(pin(f) for f in fields))
 
-    def source(self, prefix: str = "s", idle: float = 0.0, fields: Sequence[str] = STREAM,
-               index: int = 0, count: int = 1) -> Source:
+    def source(
+        self, prefix: str = "s", idle: float = 0.0, fields: Sequence[str] = STREAM, index: int = 0, count: int = 1
+    ) -> Source:
         """A source on a slave port."""
         pins = self.pins(prefix, fields, index, count)
         port = Source(pins, random.Random(f"{self.seed} {pins.name}"), idle)
         self.ports.append(port)
         return port
 
-    def sink(self, prefix: str = "m", stall: float = 0.0, patient: bool = False,
-             fields: Sequence[str] = STREAM, index: int = 0, count: int = 1) -> Sink:
+    def sink(
+        self,
+        prefix: str = "m",
+        stall: float = 0.0,
+        patient: bool = False,
+        fields: Sequence[str] = STREAM,
+        index: int = 0,
+        count: int = 1,
+    ) -> Sink:
         """A checking sink on a master port."""
         pins = self.pins(prefix, fields, index, count)
         port = Sink(pins, random.Random(f"{self.seed} {pins.name}"), stall, patient)
@@ -163,8 +193,9 @@ class Harness:
         if not done():
             state = "\n".join(f"    {port}" for port in self.ports)
             problem = f"no end after {limit} cycles, seed {self.seed}\n{state}"
-            raise SimulationError(f"cycle {self.cycle}", problem,
-                                  hint="run again with GATEWRIGHT_WAVES=1 and this seed")
+            raise SimulationError(
+                f"cycle {self.cycle}", problem, hint="run again with GATEWRIGHT_WAVES=1 and this seed"
+            )
 
     async def finish(self, counts: dict[Sink, int], limit: int, settle: int = 20) -> None:
         """Run until every sink has its number of beats, then on, to see that nothing else comes.

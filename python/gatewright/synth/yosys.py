@@ -64,9 +64,7 @@ def synthesize(
 def _flow(family: str, flow: str) -> Flow:
     chosen = flow or ("packed" if (family, "packed") in FLOWS else "stock")
     if (family, chosen) not in FLOWS:
-        raise ToolError(
-            "yosys", f"family {family!r} with flow {chosen!r}", ", ".join(f"{f} {k}" for f, k in FLOWS)
-        )
+        raise ToolError("yosys", f"family {family!r} with flow {chosen!r}", ", ".join(f"{f} {k}" for f, k in FLOWS))
     return FLOWS[family, chosen]
 
 
@@ -77,9 +75,7 @@ def cells(
     way = _flow(family, flow)
     files = rtl.closure([top, *(p.stem for p in sources)], sources)
     files += [*sorted(rtl.INCLUDE.glob("*.svh")), *way.files]
-    script = _script(
-        top, parameters, [f.name for f in files if f.suffix in (".sv", ".v") and f not in way.files], way
-    )
+    script = _script(top, parameters, [f.name for f in files if f.suffix in (".sv", ".v") and f not in way.files], way)
     key = toolchain.digest([version(), script, *(p for f in files for p in (f.name, f.read_bytes()))])
 
     def build(folder: Path) -> None:

@@ -31,12 +31,19 @@ def weights(outs: int, *shape: int, x: Fixed = S8, width: int = 8, output: Fixed
 CASES = {
     "same": (Conv1d(**weights(4, 3, 3), padding=(1,)), S8, Folding(lanes=3, simd=9, pe=4), 1),
     # the final position is known only after the sequence has ended
-    "strided": (Conv1d(**weights(2, 4, 2, x=U4), stride=(3,), dilation=(2,)), U4,
-                Folding(lanes=2, simd=4, pe=1), 3),
-    "causal_groups": (Conv1d(**weights(4, 2, 3, width=3), groups=2, padding=(4, 0), dilation=(2,)), S8,
-                      Folding(lanes=1, simd=6, pe=2), 1),
-    "circular": (Conv1d(**weights(3, 2, 4), padding=(2, 1), stride=(2,), circular=True), S8,
-                 Folding(lanes=1, simd=4, pe=3), 2),
+    "strided": (Conv1d(**weights(2, 4, 2, x=U4), stride=(3,), dilation=(2,)), U4, Folding(lanes=2, simd=4, pe=1), 3),
+    "causal_groups": (
+        Conv1d(**weights(4, 2, 3, width=3), groups=2, padding=(4, 0), dilation=(2,)),
+        S8,
+        Folding(lanes=1, simd=6, pe=2),
+        1,
+    ),
+    "circular": (
+        Conv1d(**weights(3, 2, 4), padding=(2, 1), stride=(2,), circular=True),
+        S8,
+        Folding(lanes=1, simd=4, pe=3),
+        2,
+    ),
 }
 
 

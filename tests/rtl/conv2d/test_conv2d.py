@@ -31,13 +31,30 @@ def weights(outs: int, *shape: int, x: Fixed = S8, width: int = 8, output: Fixed
 CASES = {
     "plain": (Conv2d(**weights(4, 2, 3, 3), height=6, width=7), S8, Folding(lanes=2, simd=18, pe=2)),
     # unequal everything, circular, several window chunks per matrix beat
-    "circular": (Conv2d(**weights(3, 4, 2, 3, x=U4), height=5, width=6, stride=(2, 1), padding=(1, 2),
-                        dilation=(2, 2), circular=True), U4, Folding(lanes=1, simd=12, pe=3)),
-    "depthwise": (Conv2d(**weights(6, 1, 3, 3, width=4), height=5, width=5, groups=6, padding=(0, 1, 2, 1)),
-                  S8, Folding(lanes=1, simd=3, pe=1)),
+    "circular": (
+        Conv2d(
+            **weights(3, 4, 2, 3, x=U4),
+            height=5,
+            width=6,
+            stride=(2, 1),
+            padding=(1, 2),
+            dilation=(2, 2),
+            circular=True,
+        ),
+        U4,
+        Folding(lanes=1, simd=12, pe=3),
+    ),
+    "depthwise": (
+        Conv2d(**weights(6, 1, 3, 3, width=4), height=5, width=5, groups=6, padding=(0, 1, 2, 1)),
+        S8,
+        Folding(lanes=1, simd=3, pe=1),
+    ),
     # a kernel that is mostly on padding; two positions share the weights
-    "strided": (Conv2d(**weights(4, 2, 5, 4, width=1, output=S5), height=3, width=4, stride=(3, 2),
-                       padding=(3, 3)), S8, Folding(lanes=1, simd=10, pe=1, tokens=2)),
+    "strided": (
+        Conv2d(**weights(4, 2, 5, 4, width=1, output=S5), height=3, width=4, stride=(3, 2), padding=(3, 3)),
+        S8,
+        Folding(lanes=1, simd=10, pe=1, tokens=2),
+    ),
 }
 
 

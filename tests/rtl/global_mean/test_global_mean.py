@@ -33,19 +33,13 @@ async def equals_formula(dut: Any, share: float) -> None:
     for _ in range(2):
         await dut.clk.rising_edge
     dut.rst.value = 0
-    counts = (
-        [p["Tokens"]] * 80
-        if p["Tokens"]
-        else [*range(1, most + 1), *(rng.randint(1, most) for _ in range(40))]
-    )
+    counts = [p["Tokens"]] * 80 if p["Tokens"] else [*range(1, most + 1), *(rng.randint(1, most) for _ in range(40))]
     bound = (1 << width - 1) // most
     cases = [
         (
             n,
             [
-                rng.choice(
-                    (-bound * n, (bound - 1) * n, rng.randint(-bound, bound - 1) * n + rng.randrange(n))
-                )
+                rng.choice((-bound * n, (bound - 1) * n, rng.randint(-bound, bound - 1) * n + rng.randrange(n)))
                 for _ in range(lanes)
             ],
         )
@@ -68,9 +62,7 @@ async def equals_formula(dut: Any, share: float) -> None:
                 break
         await dut.clk.falling_edge
         wanted.append(
-            None
-            if present[0] is None
-            else sum(mean(t, present[0]) << i * p["OutWidth"] for i, t in enumerate(total))
+            None if present[0] is None else sum(mean(t, present[0]) << i * p["OutWidth"] for i, t in enumerate(total))
         )
         assert int(dut.m_valid.value) == (wanted[-1] is not None)
         if wanted[-1] is not None:

@@ -13,8 +13,9 @@ N = Length("n", 200)
 S8 = Fixed(8, 4)
 
 
-def operator(rng: np.random.Generator, ins: int, outs: int, x: Fixed, groups: int = 1, weight_width: int = 8,
-             output: Fixed = S8) -> Linear:
+def operator(
+    rng: np.random.Generator, ins: int, outs: int, x: Fixed, groups: int = 1, weight_width: int = 8, output: Fixed = S8
+) -> Linear:
     """Random constants, the first output's weights all lowest; sums fill the output, some saturate."""
     top = 1 << (weight_width - 1)
     weight = rng.integers(-top, top, (outs, ins // groups), dtype=np.int64)
@@ -31,17 +32,20 @@ def rearranged(op: Linear) -> Linear:
     return Linear(weight, bias, shift, op.weight_width, op.output, op.groups)
 
 
-@pytest.mark.parametrize(("ins", "outs", "groups", "folding", "x"), [
-    (16, 8, 1, Folding(simd=4, pe=2), Fixed(8, 4)),
-    (16, 8, 1, Folding(simd=4, pe=2, tokens=4), Fixed(8, 4, signed=False)),
-    (6, 3, 1, Folding(simd=6, pe=3), Fixed(5, 0)),
-    (12, 6, 3, Folding(simd=2, pe=1), Fixed(8, 4)),
-], ids=["pairs", "four_tokens", "unfolded", "groups"])
+@pytest.mark.parametrize(
+    ("ins", "outs", "groups", "folding", "x"),
+    [
+        (16, 8, 1, Folding(simd=4, pe=2), Fixed(8, 4)),
+        (16, 8, 1, Folding(simd=4, pe=2, tokens=4), Fixed(8, 4, signed=False)),
+        (6, 3, 1, Folding(simd=6, pe=3), Fixed(5, 0)),
+        (12, 6, 3, Folding(simd=2, pe=1), Fixed(8, 4)),
+    ],
+    ids=["pairs", "four_tokens", "unfolded", "groups"],
+)
 def test_linear(ins: int, outs: int, groups: int, folding: Folding, x: Fixed) -> None:
     op = operator(np.random.default_rng(ins), ins, outs, x, groups)
     interval = groups * (ins // groups // folding.simd) * (outs // groups // folding.pe)
-    check_module(op, TensorType(N, ins, x), folding=folding, other=rearranged(op),
-                 pace=(folding.tokens, interval))
+    check_module(op, TensorType(N, ins, x), folding=folding, other=rearranged(op), pace=(folding.tokens, interval))
 
 
 def test_linear_plain() -> None:

@@ -60,9 +60,12 @@ def send(bench: Harness, s: Source, w: Source, kind: str, results: int) -> list[
 
 def ports(dut: Any, pace: Pace, weights: float | None = None) -> tuple[Harness, Source, Source, Sink]:
     bench = Harness(dut)
-    return (bench, bench.source("s", pace.idle, ("data", "user")),
-            bench.source("w", pace.idle if weights is None else weights, ("data",)),
-            bench.sink("m", pace.stall, pace.patient, ("data", "user")))
+    return (
+        bench,
+        bench.source("s", pace.idle, ("data", "user")),
+        bench.source("w", pace.idle if weights is None else weights, ("data",)),
+        bench.sink("m", pace.stall, pace.patient, ("data", "user")),
+    )
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -103,16 +106,33 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
     assert m.beats == expected
 
 
-@pytest.mark.parametrize(("ins", "simd", "pe", "tokens", "x", "weight", "pair"), [
-    (32, 16, 4, 1, Fixed(8, 0), 8, 1),
-    (32, 16, 2, 2, Fixed(8, 0, signed=False), 8, 1),
-    (16, 4, 3, 2, Fixed(8, 0), 8, 0),
-    (12, 1, 2, 1, Fixed(5, 0, signed=False), 3, 0),
-    (7, 7, 2, 1, Fixed(13, 0), 4, 1),
-    (9, 3, 1, 1, Fixed(1, 0), 1, 0),
-], ids=["signed_pairs", "unsigned_pairs", "two_tokens", "serial", "one_beat", "binary"])
+@pytest.mark.parametrize(
+    ("ins", "simd", "pe", "tokens", "x", "weight", "pair"),
+    [
+        (32, 16, 4, 1, Fixed(8, 0), 8, 1),
+        (32, 16, 2, 2, Fixed(8, 0, signed=False), 8, 1),
+        (16, 4, 3, 2, Fixed(8, 0), 8, 0),
+        (12, 1, 2, 1, Fixed(5, 0, signed=False), 3, 0),
+        (7, 7, 2, 1, Fixed(13, 0), 4, 1),
+        (9, 3, 1, 1, Fixed(1, 0), 1, 0),
+    ],
+    ids=["signed_pairs", "unsigned_pairs", "two_tokens", "serial", "one_beat", "binary"],
+)
 def test_matrix(ins: int, simd: int, pe: int, tokens: int, x: Fixed, weight: int, pair: int) -> None:
     width = accumulator(x, Fixed(weight, 0), ins).width
-    run_bench("matrix", __file__, {
-        "In": ins, "Simd": simd, "Pe": pe, "Tokens": tokens, "InWidth": x.width, "InSigned": int(x.signed),
-        "WeightWidth": weight, "Pair": pair, "AccWidth": width, "UserWidth": 3})
+    run_bench(
+        "matrix",
+        __file__,
+        {
+            "In": ins,
+            "Simd": simd,
+            "Pe": pe,
+            "Tokens": tokens,
+            "InWidth": x.width,
+            "InSigned": int(x.signed),
+            "WeightWidth": weight,
+            "Pair": pair,
+            "AccWidth": width,
+            "UserWidth": 3,
+        },
+    )

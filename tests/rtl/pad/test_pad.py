@@ -28,13 +28,16 @@ async def full_throughput(dut: Any) -> None:
     await check_throughput(dut, True)
 
 
-@pytest.mark.parametrize("text", [
-    "DataWidth=5 Lanes=2 Chunks=3 Height=1 Width=0 Left=2 Right=1 PadValue=16",
-    "DataWidth=8 Lanes=1 Chunks=1 Height=1 Width=0 Left=0 Right=3",
-    "DataWidth=4 Lanes=1 Chunks=2 Height=3 Width=4 Top=1 Left=2 Bottom=2 Right=1 PadValue=8",
-    "DataWidth=8 Lanes=3 Chunks=1 Height=1 Width=1 Top=0 Left=0 Bottom=3 Right=0",
-    "DataWidth=8 Lanes=1 Chunks=1 Height=2 Width=3 Left=0 Right=0",
-    "DataWidth=8 Lanes=1 Chunks=2 Height=2 Width=3 Top=1 Left=1 Right=2 Circular=1",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DataWidth=5 Lanes=2 Chunks=3 Height=1 Width=0 Left=2 Right=1 PadValue=16",
+        "DataWidth=8 Lanes=1 Chunks=1 Height=1 Width=0 Left=0 Right=3",
+        "DataWidth=4 Lanes=1 Chunks=2 Height=3 Width=4 Top=1 Left=2 Bottom=2 Right=1 PadValue=8",
+        "DataWidth=8 Lanes=3 Chunks=1 Height=1 Width=1 Top=0 Left=0 Bottom=3 Right=0",
+        "DataWidth=8 Lanes=1 Chunks=1 Height=2 Width=3 Left=0 Right=0",
+        "DataWidth=8 Lanes=1 Chunks=2 Height=2 Width=3 Top=1 Left=1 Right=2 Circular=1",
+    ],
+)
 def test_pad(text: str) -> None:
     run_bench("pad", __file__, settings(text))

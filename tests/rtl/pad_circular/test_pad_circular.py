@@ -34,11 +34,14 @@ async def full_throughput(dut: Any) -> None:
     await check_throughput(dut, True, shortest())
 
 
-@pytest.mark.parametrize("text", [
-    "BeatWidth=9 Chunks=3 Height=1 Width=0 Left=2 Right=1 MaxTokens=21",
-    "BeatWidth=8 Chunks=1 Height=1 Width=0 Left=1 Right=0 MaxTokens=25",
-    "BeatWidth=4 Chunks=2 Height=3 Width=4 Top=3 Left=4 Bottom=1 Right=2",
-    "BeatWidth=8 Chunks=1 Height=1 Width=1 Top=1 Left=0 Bottom=1 Right=0",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BeatWidth=9 Chunks=3 Height=1 Width=0 Left=2 Right=1 MaxTokens=21",
+        "BeatWidth=8 Chunks=1 Height=1 Width=0 Left=1 Right=0 MaxTokens=25",
+        "BeatWidth=4 Chunks=2 Height=3 Width=4 Top=3 Left=4 Bottom=1 Right=2",
+        "BeatWidth=8 Chunks=1 Height=1 Width=1 Top=1 Left=0 Bottom=1 Right=0",
+    ],
+)
 def test_pad_circular(text: str) -> None:
     run_bench("pad_circular", __file__, settings(text))

@@ -9,11 +9,19 @@ from gatewright.graph import Folding, Length, TensorType
 from gatewright.ops.requantize import Requantize
 
 
-@pytest.mark.parametrize(("x", "output"), [
-    (Fixed(16, 8), Fixed(8, 4)),
-    (Fixed(9, 3, signed=False), Fixed(4, 1)),
-    (Fixed(6, 0), Fixed(10, 3, signed=False)),
-], ids=["narrowing", "to_signed", "to_unsigned_left"])
+@pytest.mark.parametrize(
+    ("x", "output"),
+    [
+        (Fixed(16, 8), Fixed(8, 4)),
+        (Fixed(9, 3, signed=False), Fixed(4, 1)),
+        (Fixed(6, 0), Fixed(10, 3, signed=False)),
+    ],
+    ids=["narrowing", "to_signed", "to_unsigned_left"],
+)
 def test_requantize(x: Fixed, output: Fixed) -> None:
-    check_module(Requantize(x.frac - output.frac, output), TensorType(Length("n", 100), 4, x),
-                 folding=Folding(lanes=2), pace=(1, 2))
+    check_module(
+        Requantize(x.frac - output.frac, output),
+        TensorType(Length("n", 100), 4, x),
+        folding=Folding(lanes=2),
+        pace=(1, 2),
+    )

@@ -19,8 +19,12 @@ def word(fields: Any, width: int) -> int:
 
 def ports(dut: Any, pace: Pace, offsets: float) -> tuple[Harness, Source, Source, Sink]:
     bench = Harness(dut)
-    return (bench, bench.source("s", pace.idle, ("data", "user")), bench.source("o", offsets, ("data",)),
-            bench.sink("m", pace.stall, pace.patient, ("data", "user")))
+    return (
+        bench,
+        bench.source("s", pace.idle, ("data", "user")),
+        bench.source("o", offsets, ("data",)),
+        bench.sink("m", pace.stall, pace.patient, ("data", "user")),
+    )
 
 
 def spread(rng: np.random.Generator, form: Fixed, shape: tuple[int, ...]) -> Ints:
@@ -73,11 +77,23 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
     assert m.beats == expected
 
 
-@pytest.mark.parametrize("changes", [
-    {"Pe": 2, "Tokens": 3, "AccWidth": 20, "OffsetWidth": 20, "ShiftMin": 4, "ShiftBits": 0, "OutWidth": 8},
-    {"Pe": 3, "Tokens": 1, "AccWidth": 12, "OffsetWidth": 17, "ShiftMin": 0, "ShiftBits": 3, "OutWidth": 6,
-     "OutSigned": 0},
-    {"Pe": 1, "Tokens": 1, "AccWidth": 6, "OffsetWidth": 4, "ShiftMin": -3, "ShiftBits": 2, "OutWidth": 16},
-], ids=["tokens", "per_channel_unsigned", "left"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Pe": 2, "Tokens": 3, "AccWidth": 20, "OffsetWidth": 20, "ShiftMin": 4, "ShiftBits": 0, "OutWidth": 8},
+        {
+            "Pe": 3,
+            "Tokens": 1,
+            "AccWidth": 12,
+            "OffsetWidth": 17,
+            "ShiftMin": 0,
+            "ShiftBits": 3,
+            "OutWidth": 6,
+            "OutSigned": 0,
+        },
+        {"Pe": 1, "Tokens": 1, "AccWidth": 6, "OffsetWidth": 4, "ShiftMin": -3, "ShiftBits": 2, "OutWidth": 16},
+    ],
+    ids=["tokens", "per_channel_unsigned", "left"],
+)
 def test_rescale(changes: dict[str, int]) -> None:
     run_bench("rescale", __file__, {"OutSigned": 1, "UserWidth": 2} | changes)

@@ -33,10 +33,22 @@ async def equals_requantize(dut: Any) -> None:
         assert got == want & (1 << y.width) - 1, f"{value}: {got}, expected {want}"
 
 
-@pytest.mark.parametrize(("width", "signed", "shift", "out_width", "out_signed"), [
-    (10, 1, 4, 4, 1), (10, 0, 1, 6, 1), (8, 1, 0, 9, 0), (6, 1, -3, 8, 1), (4, 1, 9, 3, 1), (30, 1, 7, 16, 0),
-    (1, 0, 0, 1, 1), (1, 1, 1, 2, 1),
-])
+@pytest.mark.parametrize(
+    ("width", "signed", "shift", "out_width", "out_signed"),
+    [
+        (10, 1, 4, 4, 1),
+        (10, 0, 1, 6, 1),
+        (8, 1, 0, 9, 0),
+        (6, 1, -3, 8, 1),
+        (4, 1, 9, 3, 1),
+        (30, 1, 7, 16, 0),
+        (1, 0, 0, 1, 1),
+        (1, 1, 1, 2, 1),
+    ],
+)
 def test_round_saturate(width: int, signed: int, shift: int, out_width: int, out_signed: int) -> None:
-    run_bench("round_saturate", __file__, {"InWidth": width, "InSigned": signed, "Shift": shift,
-                                           "OutWidth": out_width, "OutSigned": out_signed})
+    run_bench(
+        "round_saturate",
+        __file__,
+        {"InWidth": width, "InSigned": signed, "Shift": shift, "OutWidth": out_width, "OutSigned": out_signed},
+    )

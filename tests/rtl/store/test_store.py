@@ -32,8 +32,10 @@ class Ports:
         spare = -self.width % 32
         if spare:
             chunks = len(words) // self.depth
-            words = [w | self.bench.rng.getrandbits(spare) << 32 - spare if i % chunks == chunks - 1 else w
-                     for i, w in enumerate(words)]
+            words = [
+                w | self.bench.rng.getrandbits(spare) << 32 - spare if i % chunks == chunks - 1 else w
+                for i, w in enumerate(words)
+            ]
         later = random_words(self.bench.rng, 32, extra)
         self.w.send_sequence(words + later)
         return rows, later
@@ -82,8 +84,8 @@ async def reload(dut: Any, taken: int, extra: int) -> None:
     m.stall = 0.0
     rest = -done % ports.depth
     await bench.until(lambda: len(m.beats) >= done + rest + 2 * ports.depth, LIMIT)
-    assert m.words[:done + rest] == (old * 9)[:done + rest]
-    assert m.words[done + rest:][:2 * ports.depth] == new * 2
+    assert m.words[: done + rest] == (old * 9)[: done + rest]
+    assert m.words[done + rest :][: 2 * ports.depth] == new * 2
     assert [b[0] for b in ports.x.beats][extra:] == later
 
 
@@ -99,7 +101,7 @@ async def reset_forgets_the_load(dut: Any, cycles: int) -> None:
     assert not ports.m.beats and not ports.x.beats
     rows, later = ports.load(2)
     await ports.bench.until(lambda: len(ports.m.beats) >= ports.depth and len(ports.x.beats) == 2, LIMIT)
-    assert ports.m.words[:ports.depth] == rows and ports.x.words == later
+    assert ports.m.words[: ports.depth] == rows and ports.x.words == later
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -113,8 +115,7 @@ async def short_load(dut: Any) -> None:
 
 @pytest.mark.parametrize(("depth", "width"), [(4, 64), (1, 5), (3, 70)])
 def test_store(depth: int, width: int) -> None:
-    run_bench("store", __file__, {"Depth": depth, "Width": width},
-              tests="rounds|reload|reset_forgets_the_load")
+    run_bench("store", __file__, {"Depth": depth, "Width": width}, tests="rounds|reload|reset_forgets_the_load")
 
 
 def test_short_load_is_reported() -> None:

@@ -19,10 +19,7 @@ def sequence(bench: Harness, length: int) -> list[Beat]:
     words = random_words(bench.rng, parameters()["Width"], length)
     # Behind the final beat nothing follows, so that `next` may be anything there.
     following = [*keep[1:], bench.rng.getrandbits(1)]
-    return [
-        (w, k, n, int(i == length - 1))
-        for i, (w, k, n) in enumerate(zip(words, keep, following, strict=True))
-    ]
+    return [(w, k, n, int(i == length - 1)) for i, (w, k, n) in enumerate(zip(words, keep, following, strict=True))]
 
 
 def kept(beats: list[Beat]) -> list[int]:

@@ -10,8 +10,7 @@ from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Harness, Pace, Sink, Source, parameters, random_sequences
 
 
-def ports(bench: Harness, idle: float, stalls: list[float],
-          patient: bool = False) -> tuple[Source, list[Sink]]:
+def ports(bench: Harness, idle: float, stalls: list[float], patient: bool = False) -> tuple[Source, list[Sink]]:
     count = parameters()["Outputs"]
     sinks = [bench.sink("m", stalls[i % len(stalls)], patient, index=i, count=count) for i in range(count)]
     return bench.source(idle=idle), sinks

@@ -75,8 +75,7 @@ async def unequal_lengths(dut: Any) -> None:
 
 @pytest.mark.parametrize(("width0", "width1"), [(8, 8), (1, 40)])
 def test_stream_join(width0: int, width1: int) -> None:
-    run_bench("stream_join", __file__, {"Width0": width0, "Width1": width1},
-              tests="integrity|reset_in_the_middle")
+    run_bench("stream_join", __file__, {"Width0": width0, "Width1": width1}, tests="integrity|reset_in_the_middle")
 
 
 def test_unequal_lengths_are_reported() -> None:

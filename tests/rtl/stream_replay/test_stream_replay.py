@@ -17,10 +17,14 @@ def replayed(sequence: list[int]) -> list[Beat]:
     """Beats of one sequence; places of absent vectors are zero."""
     p = parameters()
     words = p["Words"]
-    vectors = [sequence[i:i + words] for i in range(0, len(sequence), words)]
-    groups = [vectors[i:i + p["Tokens"]] for i in range(0, len(vectors), p["Tokens"])]
-    beats = [(sum(v[b] << t * p["Width"] for t, v in enumerate(group)), len(group), 0)
-             for group in groups for _ in range(p["Times"]) for b in range(words)]
+    vectors = [sequence[i : i + words] for i in range(0, len(sequence), words)]
+    groups = [vectors[i : i + p["Tokens"]] for i in range(0, len(vectors), p["Tokens"])]
+    beats = [
+        (sum(v[b] << t * p["Width"] for t, v in enumerate(group)), len(group), 0)
+        for group in groups
+        for _ in range(p["Times"])
+        for b in range(words)
+    ]
     return [*beats[:-1], (*beats[-1][:2], 1)]
 
 
@@ -65,7 +69,8 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
     assert seen(sink) == expected
 
 
-@pytest.mark.parametrize(("width", "words", "times", "tokens"),
-                         [(8, 4, 2, 1), (5, 3, 4, 4), (12, 1, 3, 2), (7, 2, 1, 3)])
+@pytest.mark.parametrize(
+    ("width", "words", "times", "tokens"), [(8, 4, 2, 1), (5, 3, 4, 4), (12, 1, 3, 2), (7, 2, 1, 3)]
+)
 def test_stream_replay(width: int, words: int, times: int, tokens: int) -> None:
     run_bench("stream_replay", __file__, {"Width": width, "Words": words, "Times": times, "Tokens": tokens})

@@ -20,7 +20,7 @@ def send(bench: Harness, source: Source, lengths: tuple[int, ...]) -> list[list[
     for length in lengths:
         tokens = [random_words(bench.rng, width, words) for _ in range(length)]
         for start in range(0, length, p["Tokens"]):
-            group = tokens[start:start + p["Tokens"]]
+            group = tokens[start : start + p["Tokens"]]
             for b in range(words):
                 data = sum(token[b] << t * width for t, token in enumerate(group))
                 noise = bench.rng.getrandbits(p["Tokens"] * width) >> len(group) * width << len(group) * width

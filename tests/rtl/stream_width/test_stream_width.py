@@ -78,7 +78,8 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
     assert sink.sequences() == expected
 
 
-@pytest.mark.parametrize(("width", "lanes_in", "lanes_out"),
-                         [(8, 1, 4), (3, 2, 6), (8, 4, 1), (5, 6, 3), (8, 2, 2), (1, 16, 1)])
+@pytest.mark.parametrize(
+    ("width", "lanes_in", "lanes_out"), [(8, 1, 4), (3, 2, 6), (8, 4, 1), (5, 6, 3), (8, 2, 2), (1, 16, 1)]
+)
 def test_stream_width(width: int, lanes_in: int, lanes_out: int) -> None:
     run_bench("stream_width", __file__, {"Width": width, "InLanes": lanes_in, "OutLanes": lanes_out})

@@ -34,13 +34,16 @@ async def full_throughput(dut: Any) -> None:
     await check_throughput(dut, False, shortest())
 
 
-@pytest.mark.parametrize("text", [
-    "DataWidth=5 Lanes=2 Chunks=3 Height=1 Width=0 KernelH=1 KernelW=3",
-    "DataWidth=8 Lanes=1 Chunks=2 Height=1 Width=0 KernelH=1 KernelW=2 StrideW=3 DilationW=2",
-    "DataWidth=8 Lanes=1 Chunks=1 Height=1 Width=0 KernelH=1 KernelW=1 StrideW=2",
-    "DataWidth=4 Lanes=2 Chunks=2 Height=5 Width=6 KernelH=3 KernelW=2 StrideH=2 StrideW=3 DilationW=2",
-    "DataWidth=8 Lanes=1 Chunks=1 Height=7 Width=1 KernelH=3 KernelW=1 DilationH=3",
-    "DataWidth=1 Lanes=1 Chunks=1 Height=2 Width=7 KernelH=2 KernelW=5",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DataWidth=5 Lanes=2 Chunks=3 Height=1 Width=0 KernelH=1 KernelW=3",
+        "DataWidth=8 Lanes=1 Chunks=2 Height=1 Width=0 KernelH=1 KernelW=2 StrideW=3 DilationW=2",
+        "DataWidth=8 Lanes=1 Chunks=1 Height=1 Width=0 KernelH=1 KernelW=1 StrideW=2",
+        "DataWidth=4 Lanes=2 Chunks=2 Height=5 Width=6 KernelH=3 KernelW=2 StrideH=2 StrideW=3 DilationW=2",
+        "DataWidth=8 Lanes=1 Chunks=1 Height=7 Width=1 KernelH=3 KernelW=1 DilationH=3",
+        "DataWidth=1 Lanes=1 Chunks=1 Height=2 Width=7 KernelH=2 KernelW=5",
+    ],
+)
 def test_window(text: str) -> None:
     run_bench("window", __file__, settings(text))

@@ -32,11 +32,28 @@ def run(job: Job) -> Run:
             sent.append([as_numbers(pack(s, port.lanes, port.kind)) for s in sequences])
         counts = [int(sum(job.lengths[p.value])) * p.kind.channels // p.lanes for p in design.outputs]
         path = folder / "job.json"
-        path.write_text(json.dumps({
-            "inputs": sent, "counts": counts, "memory": design.memory.tolist(),
-            "idle": job.idle, "stall": job.stall, "seed": job.seed, "result": str(folder / "result.json")}))
-        run_bench(design.name, "gatewright.sim.network", sources=[*sources, *extra], waves=job.waves, seed=job.seed,
-                  environment={JOB_VARIABLE: str(path)}, timeout=1200)
+        path.write_text(
+            json.dumps(
+                {
+                    "inputs": sent,
+                    "counts": counts,
+                    "memory": design.memory.tolist(),
+                    "idle": job.idle,
+                    "stall": job.stall,
+                    "seed": job.seed,
+                    "result": str(folder / "result.json"),
+                }
+            )
+        )
+        run_bench(
+            design.name,
+            "gatewright.sim.network",
+            sources=[*sources, *extra],
+            waves=job.waves,
+            seed=job.seed,
+            environment={JOB_VARIABLE: str(path)},
+            timeout=1200,
+        )
         result = json.loads((folder / "result.json").read_text())
 
     outputs = []
@@ -46,8 +63,9 @@ def run(job: Job) -> Run:
         if lasts != ends:
             from gatewright.errors import SimulationError
 
-            raise SimulationError(f"design {design.name}, output {port.value}", f"`last` on beats {lasts[:8]}..",
-                                  f"beats {ends[:8]}..")
+            raise SimulationError(
+                f"design {design.name}, output {port.value}", f"`last` on beats {lasts[:8]}..", f"beats {ends[:8]}.."
+            )
         values = unpack(from_numbers(numbers, port.bits), port.lanes, port.kind)
         outputs.append(np.split(values, np.cumsum(lengths)[:-1]))
     first = design.outputs[0]
