@@ -10,7 +10,7 @@ STAMP := .venv/.stamp
 TREE := build/tree
 
 .DEFAULT_GOAL := help
-.PHONY: help venv sim test quick lint bench wheel clean distclean
+.PHONY: help venv sim test nightly quick lint bench wheel clean distclean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -27,6 +27,9 @@ sim: $(STAMP) ## Train the examples, simulate their RTL and compare (WAVES=1 rec
 
 test: lint $(STAMP) ## All that continuous integration runs.
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+nightly: $(STAMP) ## Ten times as many random graphs, from a new seed every day.
+	GATEWRIGHT_FUZZ=3000 GATEWRIGHT_FUZZ_SEED=$$(date +%Y%m%d)00 $(BIN)/pytest -n $(JOBS) tests/sim/test_fuzz.py $(ARGS)
 
 quick: $(STAMP) ## The tests that end within two minutes.
 	$(BIN)/pytest -n $(JOBS) -m 'not slow' tests $(ARGS)

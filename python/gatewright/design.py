@@ -19,9 +19,10 @@ from gatewright.fixed import Floats, Ints
 from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.imported import Imported
 from gatewright.graph import Folding, Graph
+from gatewright.lower import timing
 from gatewright.lower.rtl import RtlDesign, lower
-from gatewright.schedule import pipeline, plan
-from gatewright.scheduler.cycles import Prediction, predict
+from gatewright.schedule import plan
+from gatewright.scheduler.cycles import Prediction
 from gatewright.sim.executors import Job, Run, executors
 from gatewright.verification import Row, Verification
 
@@ -83,11 +84,7 @@ class Design:
 
     def predict(self, lengths: Sequence[int]) -> Prediction:
         """Predicted cycles of sequences of these numbers of input tokens, sent back to back."""
-        symbols = sorted({int(n) for n in lengths})
-        paces = {p.value: p.kind.channels // p.lanes for p in self.rtl.inputs}
-        queues = {link: depth.tokens for link, depth in self.rtl.depths.items()}
-        model = pipeline(self.graph, self.foldings, symbols, paces, queues)
-        return predict(model, [symbols.index(int(n)) for n in lengths])
+        return timing.cycles(self.graph, self.foldings, self.rtl, [(int(n),) for n in lengths])
 
     def verify(
         self,

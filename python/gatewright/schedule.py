@@ -13,7 +13,7 @@ from gatewright.errors import BudgetError
 from gatewright.graph import Folding, Graph, Node, Stage, Tokens
 from gatewright.scheduler.cycles import simulate
 from gatewright.scheduler.folding import Choice, Options, Plan, cheapest, search
-from gatewright.scheduler.pipeline import LINK, Operator, Pipeline, Source
+from gatewright.scheduler.pipeline import Operator, Pipeline, Source
 
 USABLE = 0.8
 """Share of a board's budget that a plan may fill: beyond it, place and route seldom closes timing."""
@@ -105,31 +105,18 @@ def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | 
     return chosen
 
 
-def pipeline(
-    graph: Graph,
-    foldings: Mapping[str, Folding],
-    symbols: Sequence[int],
-    paces: Mapping[str, int],
-    queues: Mapping[Link, int],
-    period: int = 0,
-) -> Pipeline:
-    """The design as the cycle model sees it; kind k is a sequence of run-time length symbols[k].
-
-    Args:
-        paces: cycles per token of each graph input.
-        queues: tokens that the FIFO of a link holds, where there is one.
-        period: least cycles between the starts of two sequences.
-    """
-    sources = tuple(
-        Source(name, tuple(tokens_at(kind.tokens, n) for n in symbols), paces[name], period)
-        for name, kind in graph.inputs.items()
+def _unhurried(graph: Graph, foldings: Mapping[str, Folding], n: int) -> Pipeline:
+    """The operators alone, one kind of sequence, fed at the pace of the slowest operator."""
+    pace = bottleneck(graph, foldings, n)
+    sources = []
+    for name, kind in graph.inputs.items():
+        tokens = tokens_at(kind.tokens, n)
+        sources.append(Source(name, (tokens,), max(1, int(pace // tokens)), round(pace)))
+    operators = (
+        Operator(node.name, node.inputs, (tuple(node_stages(graph, node, foldings[node.name], n)),))
+        for node in graph.nodes
     )
-    operators = []
-    for node in graph.nodes:
-        stages = tuple(tuple(node_stages(graph, node, foldings[node.name], n)) for n in symbols)
-        room = tuple(LINK + queues.get((node.name, port), 0) for port in range(len(node.inputs)))
-        operators.append(Operator(node.name, node.inputs, stages, room))
-    return Pipeline(sources, tuple(operators), graph.outputs)
+    return Pipeline(tuple(sources), tuple(operators), graph.outputs)
 
 
 def high_water(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, int]:
@@ -137,10 +124,7 @@ def high_water(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, int]
 
     FIFOs of these depths smooth the bursts of strided operators: the design then runs at its bottleneck's pace.
     """
-    n = longest(graph)
-    pace = bottleneck(graph, foldings, n)
-    paces = {name: max(1, int(pace // tokens_at(kind.tokens, n))) for name, kind in graph.inputs.items()}
-    model = pipeline(graph, foldings, [n], paces, {}, round(pace))
+    model = _unhurried(graph, foldings, longest(graph))
     peaks = simulate(model, [0] * SETTLING, unlimited=True).peaks
     # A graph input can wait outside, unless several operators read it.
     waits = {name for name in graph.inputs if len(graph.users[name]) == 1}

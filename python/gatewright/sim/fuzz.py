@@ -39,7 +39,7 @@ def random_graph(rng: np.random.Generator, nodes: int | None = None) -> Graph:
     placed: list[Node] = []
     kinds = sorted(Op.known.items())
     for _ in range(40 * wanted):
-        if len(placed) == wanted and all(any(i in n.inputs for n in placed) for i in inputs):
+        if len(placed) >= wanted and all(any(i in n.inputs for n in placed) for i in inputs):
             break
         _, kind = kinds[int(rng.integers(len(kinds)))]
         arity = kind.arity or 2
