@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The analytic cost model of the matrix unit beside Yosys, over shapes, foldings and widths.
 
-Run: python bench/resources.py; writes results/resources.md. The constants of `ops/_matrix.py` were chosen on these rows.
+Run: python bench/resources.py; writes results/resources.md.
+The rules of `ops/_matrix_cost.py` were chosen on these rows.
 """
 
 from __future__ import annotations

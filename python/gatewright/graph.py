@@ -111,12 +111,15 @@ class Folding:
         simd: input elements multiplied per cycle.
         pe: output channels computed per cycle.
         tokens: tokens that share one weight read.
+        port: bits of the wide multiplier port in which two weights may share a DSP block: 27 for a DSP48E2, 25 for a
+            DSP48E1, 0 for never.
     """
 
     lanes: int = 1
     simd: int = 1
     pe: int = 1
     tokens: int = 1
+    port: int = 27
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -61,20 +61,22 @@ def bottleneck(graph: Graph, foldings: Mapping[str, Folding], n: int) -> float:
     return max(node_cycles(graph, node, foldings[node.name], n) for node in graph.nodes)
 
 
-def options(graph: Graph, symbol: int | None = None, most: int = 1 << 14) -> list[Options]:
+def options(graph: Graph, symbol: int | None = None, most: int = 1 << 14, port: int = 27) -> list[Options]:
     """Every operator with all its legal foldings of at most `most` multipliers.
 
     Args:
         symbol: value of the run-time length that cycles are counted for; its maximum by default.
+        port: of the board's multipliers, see `Folding`.
     """
     n = symbol or longest(graph)
-    return [Options(node.name, tuple(_choices(graph, node, n, most))) for node in graph.nodes]
+    return [Options(node.name, tuple(_choices(graph, node, n, most, port))) for node in graph.nodes]
 
 
-def _choices(graph: Graph, node: Node, n: int, most: int) -> Iterator[Choice]:
+def _choices(graph: Graph, node: Node, n: int, most: int, port: int) -> Iterator[Choice]:
     types = graph.input_types(node)
     for folding in node.op.foldings(*types):
         if folding.simd * folding.pe * folding.tokens <= most:
+            folding = replace(folding, port=port)
             cycles = node_cycles(graph, node, folding, n)
             yield Choice(folding, cycles, asdict(node.op.cost(folding, *types)))
 
@@ -91,7 +93,7 @@ def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | 
         BudgetError: nothing fits, or nothing is fast enough; names the resource or operator and the shortfall.
     """
     budget = {k: v * USABLE for k, v in board.budget.amounts().items()}
-    found = options(graph, symbol)
+    found = options(graph, symbol, port=board.budget.dsp.pair_port or 0)
     chosen = search(found, budget) if target is None else cheapest(found, target, budget)
     over = {k: (v, budget[k]) for k, v in chosen.total.items() if v > budget[k]}
     if over:

@@ -42,6 +42,8 @@ module conv1d #(
     parameter int unsigned WeightWidth = 8,
     /// Two outputs share a multiplier, see matrix.
     parameter bit          Pair        = 1'b0,
+    /// Bits of the multiplier's wide port, see matrix.
+    parameter int unsigned Port        = 27,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 19,
     /// The accumulator is the output: no offset, shift or saturation.
@@ -80,7 +82,7 @@ module conv1d #(
       .Height(1), .Width(0), .Lanes(Lanes), .Chunks(Chunks), .KernelH(1), .KernelW(Kernel), .StrideH(1),
       .StrideW(Stride), .DilationH(1), .DilationW(Dilation), .Top(0), .Left(Left), .Bottom(0), .Right(Right),
       .Circular(Circular), .MaxTokens(MaxTokens), .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe),
-      .Tokens(Tokens), .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair),
+      .Tokens(Tokens), .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port),
       .AccWidth(AccWidth), .Plain(Plain), .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin),
       .ShiftBits(ShiftBits), .OutWidth(OutWidth), .OutSigned(OutSigned)
   ) u_conv2d (.*);

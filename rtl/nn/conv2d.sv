@@ -57,6 +57,8 @@ module conv2d #(
     parameter int unsigned WeightWidth = 8,
     /// Two outputs share a multiplier, see matrix.
     parameter bit          Pair        = 1'b0,
+    /// Bits of the multiplier's wide port, see matrix.
+    parameter int unsigned Port        = 27,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 21,
     /// The accumulator is the output: no offset, shift or saturation.
@@ -116,7 +118,7 @@ module conv2d #(
 
   linear #(
       .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe), .Tokens(Tokens), .InWidth(InWidth),
-      .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .AccWidth(AccWidth), .Plain(Plain),
+      .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .AccWidth(AccWidth), .Plain(Plain),
       .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin), .ShiftBits(ShiftBits), .OutWidth(OutWidth),
       .OutSigned(OutSigned)
   ) u_linear (

@@ -27,6 +27,8 @@ module linear #(
     parameter int unsigned WeightWidth = 8,
     /// Two outputs share a multiplier, see matrix.
     parameter bit          Pair        = 1'b0,
+    /// Bits of the multiplier's wide port, see matrix.
+    parameter int unsigned Port        = 27,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 20,
     /// The accumulator is the output: no offset, shift or saturation.
@@ -137,6 +139,7 @@ module linear #(
       .InSigned   (InSigned),
       .WeightWidth(WeightWidth),
       .Pair       (Pair),
+      .Port       (Port),
       .AccWidth   (AccWidth),
       .UserWidth  (UserWidth)
   ) u_matrix (

@@ -126,20 +126,13 @@ def summary(results: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
     table = Table(title="RTL against golden, golden against PyTorch")
-    for column in (
-        "example",
-        "samples",
-        "tokens",
-        "cycles",
-        "predicted",
-        "mismatches",
-        "accuracy float / golden / RTL",
-        "layer error / tolerance",
-    ):
-        table.add_column(column, justify="left" if column == "example" else "right")
+    table.add_column("example", no_wrap=True)
+    for column in ("samples", "tokens", "cycles", "predicted", "mismatches", "accuracy: float, golden, RTL"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("layer error / tolerance", justify="right")
     for r in results:
         error = r["predicted"] / r["cycles"] - 1
-        scores = " / ".join(f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl"))
+        scores = "  ".join(f"{r['accuracy'][k]:.4f}" for k in ("float", "golden", "rtl"))
         table.add_row(
             r["example"],
             f"{r['samples']:,}",

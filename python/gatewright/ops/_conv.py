@@ -15,6 +15,7 @@ from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Op, Reference, Stage, TensorType, least_tokens, most_tokens
 from gatewright.ops._bounds import matrix_bound, matrix_real, real_patches
 from gatewright.ops._matrix import Matrix
+from gatewright.ops._matrix_cost import matrix_cost
 from gatewright.ops._window import Window
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class _Convolution(Op):
         return (
             self.window().cost(x.channels, folding.lanes, x.fixed.width, x.tokens)
             + Cost(lut=width_change * 0.6, ff=width_change)
-            + self.matrix(x.fixed, folding.lanes).cost(folding)
+            + matrix_cost(self.matrix(x.fixed, folding.lanes), folding)
         )
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:

@@ -14,10 +14,7 @@ import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints, accumulator, enclosing, product_range, requantize
-from gatewright.graph import Cost, Folding, Stage
-
-DSP_PORT = 27
-"""Wide multiplier port of a DSP48E2, where a pair of weights is packed."""
+from gatewright.graph import Folding, Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +143,10 @@ class Matrix:
         """Cycles per group of `folding.tokens` tokens."""
         return self.groups * (self.ins // folding.simd) * (self.outs // folding.pe)
 
-    def pairs(self, folding: Folding, port: int = DSP_PORT) -> bool:
-        """True when two weights of neighbouring outputs share one DSP multiplier of `port` bits."""
+    def pairs(self, folding: Folding) -> bool:
+        """True when two weights of neighbouring outputs share one DSP multiplier, see `Folding.port`."""
         lo, hi = product_range(self.x, Fixed(self.weight_width, 0))
-        field = port - self.weight_width - 1
+        field = folding.port - self.weight_width - 1
         fits = field > self.weight_width and hi - lo < 1 << max(field, 0)
         worth = self.weight_width >= 4 and self.x.width >= 4 and self.x.width + (not self.x.signed) <= 18
         return folding.pe % 2 == 0 and fits and worth
@@ -179,13 +176,16 @@ class Matrix:
         shift = spread + int(rng.integers(-1, 3)) + max(0, acc.width - output.width - int(np.log2(terms)) // 2 - 1)
         return {"weight": weight, "bias": bias, "shift": shift, "weight_width": width, "output": output}
 
+    def chain(self, folding: Folding) -> int:
+        """Products that are summed before the fields of a pair are separated, see `matrix.sv`."""
+        if not self.pairs(folding):
+            return folding.simd
+        lo, hi = product_range(self.x, Fixed(self.weight_width, 0))
+        return min(folding.simd, ((1 << (folding.port - self.weight_width - 1)) - 1) // (hi - lo))
+
     def levels(self, folding: Folding) -> int:
-        """Registered levels of the adder tree, see `matrix.sv`."""
-        chain = folding.simd
-        if self.pairs(folding):
-            lo, hi = product_range(self.x, Fixed(self.weight_width, 0))
-            chain = min(chain, ((1 << (DSP_PORT - self.weight_width - 1)) - 1) // (hi - lo))
-        return (chain - 1).bit_length()
+        """Registered levels of the adder tree."""
+        return (self.chain(folding) - 1).bit_length()
 
     def stages(self, folding: Folding, need: Ints) -> list[Stage]:
         """Timing when output token j needs the whole of input token need[j].
@@ -220,6 +220,7 @@ class Matrix:
             "InSigned": int(self.x.signed),
             "WeightWidth": self.weight_width,
             "Pair": int(self.pairs(folding)),
+            "Port": folding.port if self.pairs(folding) else 27,
             "AccWidth": self.accumulator.width,
             "Plain": int(self.plain),
             "OffsetWidth": self.offset_width,
@@ -253,30 +254,6 @@ class Matrix:
             both = self.offset & ((1 << self.offset_width) - 1) | shift << self.offset_width
             words.append(chunks(both.reshape(-1, pe), self.offset_width + self.shift_bits))
         return np.concatenate([w.reshape(-1) for w in words])
-
-    def cost(self, folding: Folding) -> Cost:
-        """Analytic resources; the constants are fitted to Yosys (see bench/resources.py)."""
-        pe, simd, tokens = folding.pe, folding.simd, folding.tokens
-        products = pe * simd * tokens
-        a, w, acc = self.x.width + (not self.x.signed), self.weight_width, self.accumulator.width
-        paired = self.pairs(folding)
-        in_dsp = min(a, w) > 1 and a + w >= 9
-        dsp = 0.0 if not in_dsp else products / 2 if paired else products
-        lut = 0.0 if in_dsp else products * a * w * 0.6
-        tree = a + w + int(np.log2(simd)) / 2
-        adders = pe * tokens / 2 * (simd - 1) * (26 - w + tree) if paired else pe * tokens * (simd - 1) * tree
-        lut += adders + pe * tokens * acc
-        if not self.plain:
-            lut += pe * tokens * (self.offset_width + self.output.width + self.shift_bits * self.total.width)
-        bits = self.weight.size * w * (1.06 if paired else 1.0) + self.bias.size * (
-            0 if self.plain else self.offset_width + self.shift_bits
-        )
-        depth = self.interval(folding)
-        row = pe * simd * w
-        bram = 0.0 if depth < 128 else np.ceil(row / 72) * np.ceil(depth / 512)
-        lut += bits / 64 * 1.1 if depth < 128 else 0
-        ff = pe * tokens * (2 * acc + 2 * self.output.width) + simd * tokens * a + row + 80
-        return Cost(float(lut + 60), float(ff), float(dsp), float(bram))
 
 
 def chunks(rows: Ints, width: int) -> Ints:

@@ -14,6 +14,7 @@ from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._bounds import matrix_bound, matrix_real
 from gatewright.ops._matrix import Matrix
+from gatewright.ops._matrix_cost import matrix_cost
 
 if TYPE_CHECKING:
     from gatewright.frontend.call import TorchCall
@@ -112,7 +113,7 @@ class Linear(Op):
         return self.matrix(inputs[0].fixed).foldings()
 
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
-        return self.matrix(inputs[0].fixed).cost(folding)
+        return matrix_cost(self.matrix(inputs[0].fixed), folding)
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         return self.matrix(inputs[0].fixed).stages(folding, np.arange(tokens))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Analytic resources of `linear.sv`, block by block; `bench/resources.py` holds it against Yosys."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from gatewright.graph import Cost, Folding
+from gatewright.ops._matrix import Matrix
+
+BLOCK_DEPTH = 192
+"""Memories from this depth on are taken as block RAM."""
+CONTROL = Cost(lut=70, ff=100)
+"""Counters and handshakes."""
+CHAIN_SKID = Cost(lut=33, ff=66)
+"""Register slice of a store's load chain."""
+
+
+def matrix_cost(matrix: Matrix, folding: Folding) -> Cost:
+    """Resources of the whole operator: replay, stores, multipliers, adder trees, rescaling, register slice."""
+    tokens, words = folding.tokens, matrix.ins // folding.simd
+    folds = matrix.outs // folding.pe
+    row = _row_bits(matrix, folding)
+    total = CONTROL + _products(matrix, folding) + _store(row, matrix.groups * folds * words)
+    if folds > 1:
+        total += _memory(tokens * folding.simd * matrix.x.width, 2 * words)
+    if not matrix.plain:
+        total += _rescale(matrix, folding) + _store(
+            folding.pe * (matrix.offset_width + matrix.shift_bits), matrix.groups * folds
+        )
+    out = folding.pe * matrix.output.width
+    if tokens > 1:
+        return total + _memory(tokens * out, 2 * folds) + Cost(ff=out)
+    return total + Cost(lut=out, ff=2 * out)
+
+
+def _row_bits(matrix: Matrix, folding: Folding) -> int:
+    count = folding.pe * folding.simd
+    return count // 2 * (2 * matrix.weight_width + 1) if matrix.pairs(folding) else count * matrix.weight_width
+
+
+def _products(matrix: Matrix, folding: Folding) -> Cost:
+    """Multipliers, adder tree and accumulators."""
+    paired, chain = matrix.pairs(folding), matrix.chain(folding)
+    a, w, acc = matrix.x.width + (not matrix.x.signed), matrix.weight_width, matrix.accumulator.width
+    units = folding.pe * folding.tokens // (2 if paired else 1)
+    links = ceil(folding.simd / chain)
+    product = a + (folding.port if paired else w)
+    in_dsp = paired or (min(a, w) > 1 and a + w >= 9)
+    widths = [ceil(chain / 2**level) * (product + level) for level in range(matrix.levels(folding) + 1)]
+    # A DSP block takes in the product's register and the adder of the first level.
+    first = 2 if in_dsp else 0
+    tree = units * links * sum(widths[first:])
+    adders = units * links * sum(widths[max(first, 1) :])
+    multipliers = units * folding.simd
+    accumulators = folding.pe * folding.tokens * acc
+    lut = adders + accumulators * links + (4 * units * links if paired else 0)
+    if not in_dsp:
+        lut += multipliers * a * w * 0.6
+    return Cost(lut=lut, ff=tree + accumulators, dsp=multipliers if in_dsp else 0)
+
+
+def _rescale(matrix: Matrix, folding: Folding) -> Cost:
+    """Offset adder, extra shift, saturation."""
+    lanes, width = folding.pe * folding.tokens, matrix.total.width
+    lut = lanes * (width * (1 + matrix.shift_bits) + 1.5 * matrix.output.width)
+    return Cost(lut=lut, ff=lanes * (width + matrix.output.width))
+
+
+def _store(row: int, depth: int) -> Cost:
+    """Weight memory in banks of 32 bits, with its load chain."""
+    if depth < BLOCK_DEPTH:
+        return CHAIN_SKID + _memory(row, depth)
+    return CHAIN_SKID + Cost(lut=20, bram36=ceil(row / 32) * ceil(depth / 512) / 2)
+
+
+def _memory(bits: int, depth: int) -> Cost:
+    """Memory in look-up tables, with a registered output: eight hold seven bits of 64 words."""
+    return Cost(lut=bits * 8 / 7 * ceil(depth / 64), ff=bits)
