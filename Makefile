@@ -44,6 +44,7 @@ lint: $(STAMP) ## Style, types, and which room may import which.
 bench: $(STAMP) ## Measure against other generators; writes bench/results/*.md.
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),hls]'
 	$(BIN)/python bench/matrix_unit.py
+	$(BIN)/python bench/resources.py
 	$(BIN)/python bench/peers_digits_mlp.py $(ARGS)
 
 wheel: $(STAMP) ## Build the wheel into dist/.

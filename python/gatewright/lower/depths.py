@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -37,29 +38,52 @@ class Depth:
     reason: str
 
 
+BURST_SLACK = 4
+"""Tokens beyond the cycle model's high-water mark, which is a little optimistic about groups of tokens."""
 JOIN_SLACK = 2
 """Tokens of the late branch that sit in replay banks and held beats before the first result appears."""
 
 
 def depths(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, Depth]:
     """FIFOs in front of input ports of nodes; links that need none are left out."""
-    marks = high_water(graph, foldings)
     found: dict[Link, Depth] = {}
-    for (name, port), peak in marks.items():
+    for (name, port), peak in high_water(graph, foldings).items():
         if peak > LINK:
-            found[name, port] = _depth(graph, name, port, peak, "the cycle model's high-water mark at full pace")
+            reason = f"high-water mark of {peak} at full pace by the cycle model, and {BURST_SLACK} to spare"
+            found[name, port] = _depth(graph, name, port, peak + BURST_SLACK, reason)
+    bursts = dict(found)
     for (name, port), (lag, fork) in join_lags(graph, foldings).items():
-        least = lag + JOIN_SLACK
+        held = _held(graph, fork, graph.node(name).inputs[1 - port], bursts)
+        least = lag + JOIN_SLACK + held
         if (name, port) not in found or found[name, port].tokens < least:
             reason = f"runs up to {lag} tokens ahead of the other input after the fork of {fork}"
+            reason += f", whose own FIFOs hold {held}" if held else ""
             found[name, port] = _depth(graph, name, port, least, reason)
     return found
 
 
 def _depth(graph: Graph, name: str, port: int, tokens: int, reason: str) -> Depth:
     kind = graph.types[graph.node(name).inputs[port]]
-    whole = min(tokens, most_tokens(kind.tokens) + JOIN_SLACK)
-    return Depth(whole, whole * kind.channels, f"{whole} tokens: input {port} of {name}: {reason}")
+    return Depth(tokens, tokens * kind.channels, f"{tokens} tokens: input {port} of {name}: {reason}")
+
+
+def _held(graph: Graph, fork: str, value: str, bursts: Mapping[Link, Depth]) -> int:
+    """Tokens of `value` that the FIFOs between `fork` and `value` can hold back.
+
+    The early branch holds as many more: else a full skip stops the fork while the late branch still has room.
+    """
+    total, seen, front = 0, {fork}, [value]
+    while front:
+        name = front.pop()
+        if name in seen or name in graph.inputs:
+            continue
+        seen.add(name)
+        for port, source in enumerate(graph.node(name).inputs):
+            if (name, port) in bursts:
+                scale = most_tokens(graph.types[value].tokens) / most_tokens(graph.types[source].tokens)
+                total += ceil(bursts[name, port].tokens * scale)
+            front.append(source)
+    return total
 
 
 def _dependence(graph: Graph, foldings: Mapping[str, Folding], fork: str) -> dict[str, Ints]:
