@@ -16,6 +16,8 @@ from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
 from gatewright.ops.reshape import Reshape
 
+pytestmark = pytest.mark.slow
+
 N = Length("n", 9)
 S8 = Fixed(8, 4)
 

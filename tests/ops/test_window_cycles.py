@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from harness import assert_equal, job, single
 
 from gatewright.fixed import Fixed
@@ -20,6 +21,8 @@ from gatewright.scheduler.pipeline import Operator, Pipeline, Source
 from gatewright.sim.batch import run_all
 from gatewright.sim.executors import Job, executors
 from gatewright.sim.fuzz import random_sequence
+
+pytestmark = pytest.mark.slow
 
 S8 = Fixed(8, 4)
 N = Length("n", 23, 3)

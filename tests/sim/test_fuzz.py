@@ -15,6 +15,7 @@ FIRST = int(os.environ.get("GATEWRIGHT_FUZZ_SEED", "0"))
 BATCH = 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(FIRST, FIRST + COUNT, BATCH))
 def test_golden_equals_rtl(first: int) -> None:
     """Random operators, shapes, widths 1 to 16, foldings, lengths and stalls; the seed is the case."""

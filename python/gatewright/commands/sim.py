@@ -141,6 +141,6 @@ def summary(results: list[dict[str, Any]]) -> Table:
             f"{r['predicted']:,} ({error:+.2%})",
             str(r["mismatches"]),
             scores,
-            f"{r['layer_share']:.2f}",
+            f"{r['layer_share']:.3f}",
         )
     return table
