@@ -113,8 +113,6 @@ def test_a_network_compiles_and_simulates_elsewhere(python: Path, tmp_path: Path
 
 SMALL = """
 import numpy as np, torch, gatewright as gw
-
-pytestmark = pytest.mark.slow
 torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3)).eval()
 x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
