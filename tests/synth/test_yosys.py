@@ -10,6 +10,8 @@ from gatewright.synth import flows
 from gatewright.synth.flows import Resources, count
 from gatewright.synth.yosys import synthesize
 
+pytestmark = pytest.mark.slow
+
 MAC = """
 module mac #(parameter int unsigned W = 8) (
     input logic clk, first, input logic signed [W-1:0] a, input logic signed [7:0] b,
