@@ -21,7 +21,7 @@ from gatewright.frontend.imported import Imported
 from gatewright.graph import Folding, Graph
 from gatewright.lower import timing
 from gatewright.lower.rtl import RtlDesign, lower
-from gatewright.schedule import plan
+from gatewright.schedule import plan, tokens_at
 from gatewright.scheduler.cycles import Prediction
 from gatewright.sim.executors import Job, Run, executors
 from gatewright.verification import Row, Verification
@@ -59,12 +59,9 @@ class Design:
         if not sequences:
             raise DataError("samples", "no sequences", "at least one")
         (output,) = self.graph.outputs
-        lengths = {output: [self._result_tokens(len(s)) for s in sequences]}
+        tokens = self.graph.types[output].tokens
+        lengths = {output: [tokens_at(tokens, len(s)) for s in sequences]}
         return Job(self.graph, self.foldings, [list(sequences)], lengths, hardware=self.rtl, **options)
-
-    def _result_tokens(self, tokens: int) -> int:
-        kind = self.graph.types[self.graph.outputs[0]].tokens
-        return kind if isinstance(kind, int) else kind.at(tokens)
 
     def run(self, batch: Any, executor: str = "golden") -> Floats | list[Floats]:
         """Results of a batch [N, ...] in the layout of the model, computed by an executor.

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gatewright.errors import GraphError
-from gatewright.fixed import Fixed, Ints, accumulator, enclosing, product_range, requantize
+from gatewright.errors import FormatError, GraphError
+from gatewright.fixed import MAX_WIDTH, Fixed, Ints, accumulator, enclosing, product_range, requantize
 from gatewright.graph import Folding, Stage
 
 
@@ -44,9 +44,16 @@ class Matrix:
         for name in ("bias", "shift"):
             if getattr(self, name).shape != (self.groups * self.outs,):
                 raise GraphError(name, f"shape {getattr(self, name).shape}", f"[{self.groups * self.outs}]")
-        if self.total.width > 62:
+        try:
+            fits = self.total_width <= MAX_WIDTH
+        except FormatError:
+            fits = False
+        if not fits:
             raise GraphError(
-                "accumulator", f"{self.total.width} bits", "at most 62 bits", "use narrower weights or activations"
+                "accumulator",
+                f"{self.ins} products of {self.x} and {self.weight_width}-bit weights, with bias and shift",
+                f"sums of at most {MAX_WIDTH} bits",
+                "use narrower weights or activations",
             )
 
     @property
@@ -92,10 +99,9 @@ class Matrix:
         return int(self.shift.max() - self.shift.min()).bit_length()
 
     @property
-    def total(self) -> Fixed:
-        """Format of sum plus offset, before the shift."""
-        width = max(self.accumulator.width, self.offset_width) + 1 + max(0, -self.shift_min)
-        return Fixed(min(width, 62), 0) if width <= 62 else Fixed(62, 0)
+    def total_width(self) -> int:
+        """Bits of sum plus offset, before the right shift."""
+        return max(self.accumulator.width, self.offset_width) + 1 + max(0, -self.shift_min)
 
     @property
     def plain(self) -> bool:
@@ -110,7 +116,8 @@ class Matrix:
     def evaluate(self, x: Ints) -> Ints:
         """[tokens, groups, in per group] -> [tokens, groups * out per group]."""
         # Integer matrix products bypass BLAS; float64 is exact while every partial sum is below 2**53.
-        kind = np.float64 if self.accumulator.width <= 53 else np.int64
+        peak = self.ins * int(np.abs(x).max(initial=0)) * int(np.abs(self.weight).max(initial=0))
+        kind = np.float64 if peak < 1 << 53 else np.int64
         sums = np.matmul(x.transpose(1, 0, 2).astype(kind), self.weight.transpose(0, 2, 1).astype(kind))
         flat = sums.transpose(1, 0, 2).reshape(len(x), -1).astype(np.int64) + self.bias
         return requantize(flat, self.shift, self.output)

@@ -62,7 +62,7 @@ def _products(matrix: Matrix, folding: Folding) -> Cost:
 
 def _rescale(matrix: Matrix, folding: Folding) -> Cost:
     """Offset adder, extra shift, saturation."""
-    lanes, width = folding.pe * folding.tokens, matrix.total.width
+    lanes, width = folding.pe * folding.tokens, matrix.total_width
     lut = lanes * (width * (1 + matrix.shift_bits) + 1.5 * matrix.output.width)
     return Cost(lut=lut, ff=lanes * (width + matrix.output.width))
 

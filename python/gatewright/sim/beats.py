@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from gatewright.errors import SimulationError
 from gatewright.fixed import Ints
 from gatewright.graph import TensorType
+from gatewright.lower.rtl import Port
 
 Words = npt.NDArray[np.uint32]
 
@@ -31,6 +35,24 @@ def unpack(beats: Words, lanes: int, kind: TensorType) -> Ints:
     if kind.fixed.signed:
         values -= (values >> (width - 1)) << width
     return values.reshape(-1, kind.channels)
+
+
+def cut(port: Port, beats: Words, lasts: Sequence[int] | Ints, lengths: Sequence[int]) -> list[Ints]:
+    """The sequences of an output stream.
+
+    Args:
+        beats: everything that came, as `pack` makes it.
+        lasts: indices of the beats that carried `last`.
+        lengths: tokens of each sequence.
+
+    Raises:
+        SimulationError: `last` is not on the final beat of each sequence, and nowhere else.
+    """
+    ends = np.cumsum(lengths) * port.kind.channels // port.lanes - 1
+    if not np.array_equal(lasts, ends):
+        problem = f"`last` on beats {np.asarray(lasts)[:8].tolist()}.."
+        raise SimulationError(f"output {port.value}", problem, f"beats {ends[:8].tolist()}..")
+    return np.split(unpack(beats, port.lanes, port.kind), np.cumsum(lengths)[:-1])
 
 
 def as_numbers(beats: Words) -> list[int]:

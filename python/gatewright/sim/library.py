@@ -16,10 +16,12 @@ from gatewright.errors import DataError, SimulationError
 from gatewright.fixed import Ints
 from gatewright.lower.rtl import Port, RtlDesign
 from gatewright.sim import toolchain
-from gatewright.sim.beats import Words, pack, unpack
+from gatewright.sim.beats import Words, cut, pack
 from gatewright.sim.executors import Run
 
 HARNESS = Path(__file__).with_name("harness.hpp")
+VERILATE = "--cc -O3 -Wall --assert --x-assign fast --x-initial unique --unroll-count 2".split()
+COMPILE = "-fPIC -shared -std=gnu++17 -w".split()
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 PATIENCE = 100_000
 """Cycles without any handshake after which a run counts as stalled."""
@@ -130,8 +132,9 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
     Several designs in one library share the cost of parsing Verilator's headers.
     """
     version = toolchain.run(["verilator_bin", "--version"], Path.cwd(), "verilator").strip()
-    parts = [version, optimise, HARNESS.read_text(), _glue("V", 0, designs[0]), build.__doc__ or ""]
-    for design in designs:
+    parts = [version, optimise, *VERILATE, *COMPILE, HARNESS.read_text()]
+    for index, design in enumerate(designs):
+        parts += [design.name, _glue(f"V{index}", index, design)]
         parts += [text for item in sorted(design.files.items()) for text in item]
 
     def make(folder: Path) -> None:
@@ -142,16 +145,7 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
             toolchain.run(
                 [
                     "verilator_bin",
-                    "--cc",
-                    "-O3",
-                    "-Wall",
-                    "--assert",
-                    "--x-assign",
-                    "fast",
-                    "--x-initial",
-                    "unique",
-                    "--unroll-count",
-                    "2",
+                    *VERILATE,
                     f"-I{folder / f'rtl{index}'}",
                     "--top-module",
                     design.name,
@@ -177,10 +171,7 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
             [
                 "g++",
                 optimise,
-                "-fPIC",
-                "-shared",
-                "-std=gnu++17",
-                "-w",
+                *COMPILE,
                 *paths,
                 "all.cpp",
                 str(runtime() / "libverilated.a"),
@@ -298,7 +289,7 @@ class Simulator:
                 hint="make sim WAVES=1 writes a waveform",
             )
         results = [
-            self._sink(port, buffer, lengths[port.value])
+            cut(port, buffer.data[:-1], np.flatnonzero(buffer.last[:-1]), lengths[port.value])
             for port, buffer in zip(self.design.outputs, sinks, strict=True)
         ]
         start = min(int(b.time[0]) for b in sources)
@@ -317,15 +308,3 @@ class Simulator:
         last = np.zeros(len(data), np.uint8)
         last[np.cumsum([len(p) for p in packed]) - 1] = 1
         return _Buffer(np.ascontiguousarray(data), last, np.zeros(len(data), np.uint64))
-
-    def _sink(self, port: Port, buffer: _Buffer, lengths: Sequence[int]) -> list[Ints]:
-        ends = np.cumsum(lengths) * port.kind.channels // port.lanes
-        marks = np.flatnonzero(buffer.last[:-1]) + 1
-        if not np.array_equal(marks, ends):
-            raise SimulationError(
-                f"design {self.design.name}, output {port.value}",
-                f"`last` after beats {marks[:8].tolist()}..",
-                f"after {ends[:8].tolist()}..",
-            )
-        values = unpack(buffer.data[:-1], port.lanes, port.kind)
-        return np.split(values, np.cumsum(lengths)[:-1])

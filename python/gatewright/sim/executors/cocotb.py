@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gatewright.sim.beats import as_numbers, from_numbers, pack, unpack
+from gatewright.sim.beats import as_numbers, cut, from_numbers, pack
 from gatewright.sim.executors import Job, Run
 
 NAME = "cocotb"
@@ -56,18 +56,10 @@ def run(job: Job) -> Run:
         )
         result = json.loads((folder / "result.json").read_text())
 
-    outputs = []
-    for port, numbers, lasts in zip(design.outputs, result["outputs"], result["lasts"], strict=True):
-        lengths = job.lengths[port.value]
-        ends = (np.cumsum(lengths) * port.kind.channels // port.lanes - 1).tolist()
-        if lasts != ends:
-            from gatewright.errors import SimulationError
-
-            raise SimulationError(
-                f"design {design.name}, output {port.value}", f"`last` on beats {lasts[:8]}..", f"beats {ends[:8]}.."
-            )
-        values = unpack(from_numbers(numbers, port.bits), port.lanes, port.kind)
-        outputs.append(np.split(values, np.cumsum(lengths)[:-1]))
+    outputs = [
+        cut(port, from_numbers(numbers, port.bits), lasts, job.lengths[port.value])
+        for port, numbers, lasts in zip(design.outputs, result["outputs"], result["lasts"], strict=True)
+    ]
     first = design.outputs[0]
     ends = np.cumsum(job.lengths[first.value]) * first.kind.channels // first.lanes - 1
     times = np.array(result["times"], np.int64)
