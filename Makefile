@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target makes the environment it needs: .venv, from constraints.txt.
 PYTHON ?= python3
-EXTRAS ?= sim,synth,torch,examples,dev
+EXTRAS ?= sim,synth,torch,examples,text,dev
 JOBS ?= 2
 ARGS ?=
 
@@ -42,10 +42,15 @@ lint: $(STAMP) ## Style, types, and which room may import which.
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
 
 bench: $(STAMP) ## Measure against other generators; writes bench/results/*.md.
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),hls]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),hls,onnx]'
 	$(BIN)/python bench/matrix_unit.py
 	$(BIN)/python bench/resources.py
 	$(BIN)/python bench/peers_digits_mlp.py $(ARGS)
+	$(BIN)/python bench/piecewise.py
+	$(BIN)/python bench/length_adaptivity.py
+	$(BIN)/python bench/encoder_bits.py
+	$(BIN)/python bench/attention_accuracy.py
+	$(BIN)/python bench/encoder_hardware.py
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -36,7 +36,9 @@ class Stage:
         latency: cycles from the arrival of the needed token's final beat to the departure of the output
             token's final beat.
         intake: cycles between two input tokens taken when no output is due, i.e. beats per input token.
-        ahead: input tokens that may be taken although outputs before them have not been started.
+        ahead: input tokens that may be taken although outputs before them have not been started; `NOTHING` for the
+            only stage of an operator of one input that passes beats on and keeps no token: it is then a delay of
+            `latency`, and must not be slower than what writes to it.
     """
 
     need: Ints
@@ -79,6 +81,9 @@ class Operator:
     stages: tuple[tuple[StageLike, ...], ...]
     queues: tuple[int, ...] = ()
 
+
+NOTHING = -1
+"""`Stage.ahead` of an operator that keeps no token."""
 
 LINK = 2
 """Tokens that a link without a FIFO holds: register slice and the reader's own first register."""

@@ -42,7 +42,7 @@ def test_a_mismatch_is_reported(design: gw.Design, samples: torch.Tensor) -> Non
 
     job = design.job(design.imported.encode(samples))
     broken = design.rtl.memory.copy()
-    broken[0] ^= 0x40
+    broken[0, 0] ^= 0x40
     golden = design.execute("golden", job)
     with Simulator(design.rtl) as simulator:
         simulator.load(broken)
@@ -111,7 +111,7 @@ def test_written_sources_are_complete(design: gw.Design, tmp_path: Path) -> None
         "lint",
     )
     words = (tmp_path / "rtl" / "weights.hex").read_text().split()
-    assert [int(w, 16) for w in words] == design.rtl.memory.tolist()
+    assert [int(w, 16) for w in words] == design.rtl.memory[:, 0].tolist()
 
 
 @pytest.mark.parametrize(

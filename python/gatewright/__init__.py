@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from gatewright.design import Design as Design
     from gatewright.design import compile as compile
     from gatewright.frontend.config import QuantConfig as QuantConfig
+    from gatewright.frontend.roll import Ring as Ring
     from gatewright.graph import Folding as Folding
 
 _WHERE = {
     "compile": "gatewright.design",
     "Design": "gatewright.design",
     "QuantConfig": "gatewright.frontend.config",
+    "Ring": "gatewright.frontend.roll",
     "Folding": "gatewright.graph",
 }
 

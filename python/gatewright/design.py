@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,11 @@ from gatewright.errors import DataError, FoldingError
 from gatewright.fixed import Floats, Ints
 from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.imported import Imported
+from gatewright.frontend.roll import Ring, roll
 from gatewright.graph import Folding, Graph
 from gatewright.lower import timing
 from gatewright.lower.rtl import RtlDesign, lower
-from gatewright.schedule import plan, tokens_at
+from gatewright.schedule import all_nodes, iterations, plan, tokens_at
 from gatewright.scheduler.cycles import Prediction
 from gatewright.sim.executors import Job, Run, executors
 from gatewright.verification import Row, Verification
@@ -36,18 +37,20 @@ class Design:
 
     Attributes:
         imported: graph with its way in and out.
-        foldings: per node, how its hardware is folded.
+        foldings: per node, how its hardware is folded; of nodes inside a loop as `{loop}.{node}`.
         board: what it is planned for.
+        ring: layers that share one piece of hardware.
     """
 
     imported: Imported
     foldings: Mapping[str, Folding]
     board: boards.Board
+    ring: Ring | None = None
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
-        """The integer graph."""
-        return self.imported.graph
+        """The integer graph that is built."""
+        return network(self.imported, self.ring)
 
     @cached_property
     def rtl(self) -> RtlDesign:
@@ -109,7 +112,7 @@ class Design:
         tokens = [len(s) for s in sequences]
         rows = []
         golden: Run | None = None
-        for name in dict.fromkeys(["golden", *(names or executors())]):
+        for name in dict.fromkeys(["golden", *(executors() if names is None else names)]):
             start = time.monotonic()
             result = self.execute(name, job)
             seconds = time.monotonic() - start
@@ -128,16 +131,16 @@ class Design:
         from gatewright.synth.report import measure, part
 
         parts = []
-        for node in self.graph.nodes:
-            if node.name in self.rtl.instances:
-                cost = node.op.cost(self.foldings[node.name], *self.graph.input_types(node))
-                parts.append(part(node.name, self.rtl.instances[node.name], cost))
+        for name, (graph, node) in all_nodes(self.graph):
+            if name in self.rtl.instances:
+                cost = node.op.cost(self.foldings[name], *graph.input_types(node))
+                parts.append(part(name, self.rtl.instances[name], cost))
         return measure(parts, self.board, flow)
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write the RTL sources, and the weights as `weights.hex` (one 32-bit load word per line)."""
+        """Write the RTL sources, and the weights as `weights.hex` (one word of the load chain per line)."""
         sources = self.rtl.write(Path(folder))
-        words = "".join(f"{int(w):08x}\n" for w in self.rtl.memory)
+        words = "".join("".join(f"{int(w):08x}" for w in word[::-1]) + "\n" for word in self.rtl.memory)
         (Path(folder) / "weights.hex").write_text(words)
         return sources
 
@@ -147,7 +150,9 @@ class Design:
         path.mkdir(parents=True, exist_ok=True)
         self.imported.save(path / "model.npz")
         foldings = {k: asdict(v) for k, v in self.foldings.items()}
-        (path / "design.json").write_text(json.dumps({"board": self.board.name, "foldings": foldings}, indent=1))
+        ring = None if self.ring is None else asdict(self.ring)
+        text = json.dumps({"board": self.board.name, "foldings": foldings, "ring": ring}, indent=1)
+        (path / "design.json").write_text(text)
 
     @staticmethod
     def load(folder: str | Path) -> Design:
@@ -158,7 +163,8 @@ class Design:
         except (OSError, ValueError) as error:
             raise DataError(str(path), f"cannot be read: {error}", "a folder written by Design.save") from error
         foldings = {k: Folding(**v) for k, v in data["foldings"].items()}
-        return Design(Imported.load(path / "model.npz"), foldings, boards.load(data["board"]))
+        ring = None if data["ring"] is None else Ring(**data["ring"])
+        return Design(Imported.load(path / "model.npz"), foldings, boards.load(data["board"]), ring)
 
     def __str__(self) -> str:
         lines = [str(self.graph), f"  on {self.board.title}"]
@@ -179,6 +185,7 @@ def compile(
     foldings: Mapping[str, Folding] | None = None,
     config: QuantConfig | None = None,
     dynamic: Mapping[str, tuple[int, int]] | None = None,
+    ring: Ring | None = None,
     name: str = "model",
 ) -> Design:
     """Compile a trained PyTorch module to hardware.
@@ -193,6 +200,7 @@ def compile(
         foldings: choose some or all foldings by hand instead, by node name.
         config: widths and calibration method.
         dynamic: run-time length, e.g. `{"n": (1, 64)}`: symbol to smallest and largest number of tokens.
+        ring: layers that are to share one physical layer, e.g. `gw.Ring("encoder.layers")`.
         name: of the design; a Verilog identifier.
 
     Raises:
@@ -203,25 +211,36 @@ def compile(
     from gatewright.frontend.torch_export import import_model
 
     imported = import_model(model, example, calibration, config=config, dynamic=dynamic, name=name)
-    return fold(imported, boards.load(board), target, foldings)
+    return fold(imported, boards.load(board), target, foldings, ring)
+
+
+def network(imported: Imported, ring: Ring | None) -> Graph:
+    """The graph to build."""
+    return imported.graph if ring is None else roll(imported.graph, ring)
 
 
 def fold(
-    imported: Imported, board: boards.Board, target: float | None = None, foldings: Mapping[str, Folding] | None = None
+    imported: Imported,
+    board: boards.Board,
+    target: float | None = None,
+    foldings: Mapping[str, Folding] | None = None,
+    ring: Ring | None = None,
 ) -> Design:
     """Choose the foldings of an imported model; those given by hand are kept.
 
     Raises:
         FoldingError: a given folding names no node, or does not divide its operator.
         BudgetError: no folding fits the board.
+        GraphError: the layers of `ring` cannot share hardware.
     """
-    graph = imported.graph
+    graph = network(imported, ring)
     given = dict(foldings or {})
-    names = {n.name for n in graph.nodes}
+    names = {name for name, _ in all_nodes(graph)}
     for key in given:
         if key not in names:
             raise FoldingError(f"folding of {key}", "no such node", ", ".join(sorted(names)))
+    given = {k: replace(f, banks=iterations(graph, k)) for k, f in given.items()}
     if set(given) == names:
-        return Design(imported, given, board)
+        return Design(imported, given, board, ring)
     chosen = {k: c.key for k, c in plan(graph, board, target).chosen.items()}
-    return Design(imported, chosen | given, board)
+    return Design(imported, chosen | given, board, ring)

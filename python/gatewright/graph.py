@@ -22,6 +22,8 @@ from gatewright.errors import DataError, GraphError
 from gatewright.fixed import Fixed, Floats, Ints
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from gatewright.frontend.call import TorchCall
 
 
@@ -113,6 +115,8 @@ class Folding:
         tokens: tokens that share one weight read.
         port: bits of the wide multiplier port in which two weights may share a DSP block: 27 for a DSP48E2, 25 for a
             DSP48E1, 0 for never.
+        banks: sets of constants that the hardware holds, one per iteration of a `Loop`.
+        ultra: deep memories go into UltraRAM.
     """
 
     lanes: int = 1
@@ -120,6 +124,8 @@ class Folding:
     pe: int = 1
     tokens: int = 1
     port: int = 27
+    banks: int = 1
+    ultra: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,8 +139,14 @@ class Cost:
     uram288: float = 0
 
     def __add__(self, other: Cost) -> Cost:
-        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Cost(*(a + b for a, b in pairs))
+        # Spelled out: the folding search adds some hundred thousand of them.
+        return Cost(
+            self.lut + other.lut,
+            self.ff + other.ff,
+            self.dsp + other.dsp,
+            self.bram36 + other.bram36,
+            self.uram288 + other.uram288,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,15 +174,16 @@ class Instance:
     """How an operator is spelled in RTL.
 
     The module has `clk`, `rst`, one slave stream per input (`s_*`, or `s0_*`, `s1_*`, .. when there
-    are several), one master stream `m_*`, and, with a `memory`, the 32-bit load chain
-    `w_*` in and `x_*` out.
+    are several), one master stream `m_*`, and, with a `memory`, the load chain `w_*` in and `x_*` out.
 
     Attributes:
         module: module name, equal to its file's name.
         parameters: SystemVerilog parameters.
         in_lanes: channels per beat of each input stream.
         out_lanes: channels per beat of the output stream.
-        memory: uint32 words loaded at run time (weights, biases, shifts), in load order.
+        memory: what is loaded at run time (weights, biases, shifts): per store, in the order of the chain, its rows as
+            [rows, words] uint32, low word first; all rows of bank 0, then those of bank 1, and so on.
+        banked: the module has a bank port `b_*`: one beat per sequence says which bank of constants it uses.
         sources: SystemVerilog files that are not in the library.
     """
 
@@ -178,7 +191,8 @@ class Instance:
     parameters: Mapping[str, int]
     in_lanes: tuple[int, ...]
     out_lanes: int
-    memory: Ints | None = None
+    memory: tuple[Ints, ...] = ()
+    banked: bool = False
     sources: tuple[Path, ...] = ()
 
 
@@ -245,6 +259,8 @@ class Op(ABC):
     known: ClassVar[dict[str, type[Op]]] = {}
     arity: ClassVar[int | None] = 1
     """Number of inputs; None for two or more."""
+    free_points: ClassVar[bool] = False
+    """In a `Loop`, binary points of inputs and output may differ between iterations."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -297,6 +313,36 @@ class Op(ABC):
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance | None:
         """RTL spelling; None when the operator is wiring only."""
         raise NotImplementedError(self.name())
+
+    @classmethod
+    def rtl_banked(
+        cls, folding: Folding, ops: Sequence[Self], inputs: Sequence[tuple[TensorType, ...]]
+    ) -> Instance | None:
+        """One piece of hardware for the same operator of every iteration of a `Loop`.
+
+        Here: operators without constants that are spelled alike. Those with constants put them into banks.
+
+        Args:
+            ops: the operator of each iteration.
+            inputs: its input types in each iteration.
+
+        Raises:
+            GraphError: the iterations need different hardware; names the parameter.
+        """
+        found = [op.rtl(folding, *types) for op, types in zip(ops, inputs, strict=True)]
+        first = found[0]
+        for k, one in enumerate(found[1:], 1):
+            if first is None or one is None:
+                continue
+            for key, value in first.parameters.items():
+                if one.parameters[key] != value:
+                    problem = f"{one.parameters[key]} in iteration {k}, {value} in iteration 0"
+                    raise GraphError(
+                        f"{cls.name()}.{key}", problem, "equal hardware in every iteration", "tie the formats"
+                    )
+        if first is not None and first.memory and len(found) > 1:
+            raise GraphError(cls.name(), "constants that differ between iterations", "an operator with banks")
+        return first
 
     @classmethod
     def from_torch(cls, call: TorchCall) -> Op:
@@ -531,6 +577,8 @@ def _encode(value: Any, arrays: dict[str, Ints], key: str) -> Any:
         return {"type": type(value).__name__, "fields": inner}
     if isinstance(value, tuple):
         return {"tuple": [_encode(v, arrays, f"{key}.{i}") for i, v in enumerate(value)]}
+    if isinstance(value, Mapping):
+        return {"map": {k: _encode(v, arrays, f"{key}.{k}") for k, v in value.items()}}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{key}: {type(value).__name__} cannot be saved")
@@ -543,7 +591,9 @@ def _decode(value: Any, arrays: Mapping[str, Ints]) -> Any:
         return arrays[value["array"]]
     if "tuple" in value:
         return tuple(_decode(v, arrays) for v in value["tuple"])
-    plain = {"Fixed": Fixed, "Length": Length, "TensorType": TensorType}
+    if "map" in value:
+        return {k: _decode(v, arrays) for k, v in value["map"].items()}
+    plain = {"Fixed": Fixed, "Length": Length, "TensorType": TensorType, "Node": Node, "Graph": Graph}
     by_class = {c.__name__: c for c in Op.known.values()}
     kind = plain.get(value["type"]) or by_class[value["type"]]
     return kind(**{k: _decode(v, arrays) for k, v in value["fields"].items()})

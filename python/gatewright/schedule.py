@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.boards import Board
 from gatewright.errors import BudgetError
 from gatewright.graph import Folding, Graph, Node, Stage, Tokens
+from gatewright.ops.loop import Loop
 from gatewright.scheduler.cycles import simulate
 from gatewright.scheduler.folding import Choice, Options, Plan, cheapest, search
 from gatewright.scheduler.pipeline import Operator, Pipeline, Source
@@ -58,27 +59,74 @@ def node_cycles(graph: Graph, node: Node, folding: Folding, n: int) -> float:
 
 def bottleneck(graph: Graph, foldings: Mapping[str, Folding], n: int) -> float:
     """Cycles per sequence of the slowest operator."""
-    return max(node_cycles(graph, node, foldings[node.name], n) for node in graph.nodes)
+    found = []
+    for node in graph.nodes:
+        found.append(node_cycles(graph, node, foldings[node.name], n))
+        if isinstance(node.op, Loop):
+            found.append(len(node.op.bodies) * bottleneck(node.op.bodies[0], inside(foldings, node.name), n))
+    return max(found)
 
 
-def options(graph: Graph, symbol: int | None = None, most: int = 1 << 14, port: int = 27) -> list[Options]:
+def all_nodes(graph: Graph) -> Iterator[tuple[str, tuple[Graph, Node]]]:
+    """Every node with the graph that it stands in; those inside a loop (of its first body) as `{loop}.{node}`."""
+    for node in graph.nodes:
+        yield node.name, (graph, node)
+        if isinstance(node.op, Loop):
+            yield from ((f"{node.name}.{name}", found) for name, found in all_nodes(node.op.bodies[0]))
+
+
+def iterations(graph: Graph, name: str) -> int:
+    """How often a sequence passes through the node that `all_nodes` calls `name`."""
+    op = graph.node(name.split(".")[0]).op
+    return len(op.bodies) if "." in name and isinstance(op, Loop) else 1
+
+
+def inside(foldings: Mapping[str, Folding], loop: str) -> dict[str, Folding]:
+    """Foldings of the nodes inside a loop, by their own names."""
+    prefix = f"{loop}."
+    return {k.removeprefix(prefix): f for k, f in foldings.items() if k.startswith(prefix)}
+
+
+def options(
+    graph: Graph, symbol: int | None = None, most: int = 1 << 14, hardware: Folding | None = None
+) -> list[Options]:
     """Every operator with all its legal foldings of at most `most` multipliers.
 
     Args:
         symbol: value of the run-time length that cycles are counted for; its maximum by default.
-        port: of the board's multipliers, see `Folding`.
+        hardware: whose `port`, `banks` and `ultra` all foldings take.
     """
-    n = symbol or longest(graph)
-    return [Options(node.name, tuple(_choices(graph, node, n, most, port))) for node in graph.nodes]
+    n, hardware = symbol or longest(graph), hardware or Folding()
+    found = []
+    for node in graph.nodes:
+        found.append(Options(node.name, tuple(_choices(graph, node, n, most, hardware))))
+        if isinstance(node.op, Loop):
+            body, banks = node.op.bodies[0], len(node.op.bodies)
+            found += [_repeated(o, node) for o in options(body, n, most, replace(hardware, banks=banks))]
+    return found
 
 
-def _choices(graph: Graph, node: Node, n: int, most: int, port: int) -> Iterator[Choice]:
+def _repeated(inner: Options, loop: Node) -> Options:
+    """An operator inside a loop: its cycles times the iterations, and groups no larger than the loop allows."""
+    assert isinstance(loop.op, Loop)
+    times = len(loop.op.bodies)
+    group = max(loop.op.group, min(c.key.tokens for c in inner.choices))
+    choices = tuple(replace(c, cycles=c.cycles * times) for c in inner.choices if c.key.tokens <= group)
+    return Options(f"{loop.name}.{inner.name}", choices)
+
+
+def _choices(graph: Graph, node: Node, n: int, most: int, hardware: Folding) -> Iterator[Choice]:
     types = graph.input_types(node)
     for folding in node.op.foldings(*types):
         if folding.simd * folding.pe * folding.tokens <= most:
-            folding = replace(folding, port=port)
+            folding = replace(folding, port=hardware.port, banks=hardware.banks, ultra=hardware.ultra)
             cycles = node_cycles(graph, node, folding, n)
             yield Choice(folding, cycles, asdict(node.op.cost(folding, *types)))
+
+
+def fabric(board: Board) -> Folding:
+    """What foldings for a board have in common."""
+    return Folding(port=board.budget.dsp.pair_port or 0, ultra=board.budget.amounts().get("uram288", 0) > 0)
 
 
 def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | None = None) -> Plan:
@@ -93,7 +141,7 @@ def plan(graph: Graph, board: Board, target: float | None = None, symbol: int | 
         BudgetError: nothing fits, or nothing is fast enough; names the resource or operator and the shortfall.
     """
     budget = {k: v * USABLE for k, v in board.budget.amounts().items()}
-    found = options(graph, symbol, port=board.budget.dsp.pair_port or 0)
+    found = options(graph, symbol, hardware=fabric(board))
     chosen = search(found, budget) if target is None else cheapest(found, target, budget)
     over = {k: (v, budget[k]) for k, v in chosen.total.items() if v > budget[k]}
     if over:

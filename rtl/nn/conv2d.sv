@@ -72,7 +72,15 @@ module conv2d #(
     /// Bits of an output channel.
     parameter int unsigned OutWidth    = 8,
     /// Outputs are two's complement.
-    parameter bit          OutSigned   = 1'b1
+    parameter bit          OutSigned   = 1'b1,
+    /// Sets of constants, see linear.
+    parameter int unsigned Banks       = 1,
+    /// Bits of the load chain, see store.
+    parameter int unsigned Load        = 32,
+    /// Large weight memories are UltraRAM, see store.
+    parameter bit          Ultra       = 1'b0,
+    /// Bits of a bank number; not to be set.
+    localparam int unsigned BankBits   = Banks > 1 ? $clog2(Banks) : 1
 ) (
     input  wire logic                     clk,
     input  wire logic                     rst,      ///< synchronous, active high
@@ -84,11 +92,14 @@ module conv2d #(
     output      logic                     m_valid,
     output      logic                     m_last,
     input  wire logic                     m_ready,
-    input  wire logic [31:0]              w_data,   ///< load chain in, see linear
+    input  wire logic [BankBits-1:0]      b_data,   ///< bank of a sequence, see linear
+    input  wire logic                     b_valid,
+    output      logic                     b_ready,
+    input  wire logic [Load-1:0]          w_data,   ///< load chain in, see linear
     input  wire logic                     w_valid,
     input  wire logic                     w_last,
     output      logic                     w_ready,
-    output      logic [31:0]              x_data,   ///< load chain out
+    output      logic [Load-1:0]          x_data,   ///< load chain out
     output      logic                     x_valid,
     output      logic                     x_last,
     input  wire logic                     x_ready
@@ -120,10 +131,10 @@ module conv2d #(
       .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe), .Tokens(Tokens), .InWidth(InWidth),
       .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .AccWidth(AccWidth), .Plain(Plain),
       .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin), .ShiftBits(ShiftBits), .OutWidth(OutWidth),
-      .OutSigned(OutSigned)
+      .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
   ) u_linear (
       .clk, .rst, .s_data(beat_data), .s_valid(beat_valid), .s_last(beat_last), .s_ready(beat_ready),
-      .m_data, .m_valid, .m_last, .m_ready, .w_data, .w_valid, .w_last, .w_ready,
+      .m_data, .m_valid, .m_last, .m_ready, .b_data, .b_valid, .b_ready, .w_data, .w_valid, .w_last, .w_ready,
       .x_data, .x_valid, .x_last, .x_ready
   );
 endmodule

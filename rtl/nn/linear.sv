@@ -6,6 +6,7 @@
 /// `y[o] = sat((sum_i w[o][i] * x[i] + offset[o]) >>> shift[o])`; initiation interval
 /// `Groups * (In/Simd) * (Out/Pe)` cycles per `Tokens` tokens.
 /// A token is `Groups` vectors of `In` channels; group g yields outputs `g*Out .. g*Out + Out - 1`.
+/// With `Banks` sets of constants, every sequence says by `b_data` which one it uses.
 module linear #(
     /// Inputs per output channel, a multiple of Simd.
     parameter int unsigned In          = 16,
@@ -42,7 +43,15 @@ module linear #(
     /// Bits of an output channel; AccWidth with Plain.
     parameter int unsigned OutWidth    = 8,
     /// Outputs are two's complement.
-    parameter bit          OutSigned   = 1'b1
+    parameter bit          OutSigned   = 1'b1,
+    /// Sets of constants.
+    parameter int unsigned Banks       = 1,
+    /// Bits of the load chain, see store.
+    parameter int unsigned Load        = 32,
+    /// Large weight memories are UltraRAM, see store.
+    parameter bit          Ultra       = 1'b0,
+    /// Bits of a bank number; not to be set.
+    localparam int unsigned BankBits   = Banks > 1 ? $clog2(Banks) : 1
 ) (
     input  wire logic                    clk,
     input  wire logic                    rst,      ///< synchronous, active high
@@ -54,11 +63,14 @@ module linear #(
     output      logic                    m_valid,
     output      logic                    m_last,
     input  wire logic                    m_ready,
-    input  wire logic [31:0]             w_data,   ///< load chain in: weight rows, then offset rows
+    input  wire logic [BankBits-1:0]     b_data,   ///< bank of a sequence, one beat each; idle with one bank
+    input  wire logic                    b_valid,
+    output      logic                    b_ready,
+    input  wire logic [Load-1:0]         w_data,   ///< load chain in: weight rows, then offset rows
     input  wire logic                    w_valid,
     input  wire logic                    w_last,
     output      logic                    w_ready,
-    output      logic [31:0]             x_data,   ///< load chain out
+    output      logic [Load-1:0]         x_data,   ///< load chain out
     output      logic                    x_valid,
     output      logic                    x_last,
     input  wire logic                    x_ready
@@ -72,16 +84,65 @@ module linear #(
   `CHECK_PARAMETER(tokens_keep_up, Tokens == 1 || (Groups == 1 && Tokens <= Words && Tokens <= Folds),
                    "Tokens is at most min(In/Simd, Out/Pe), and 1 with several groups")
 
+  // Banks of the rounds: a round of rows serves one group of tokens.
+  logic [Simd*InWidth-1:0] a_data;
+  logic a_valid, a_last, a_ready;
+  logic [2*BankBits-1:0] bank;
+  logic [1:0] bank_valid, bank_ready;
+  bank_rounds #(
+      .Width    (Simd * InWidth),
+      .Words    (Groups * Words),
+      .Tokens   (Tokens),
+      .Banks    (Banks),
+      .Consumers(2)
+  ) u_banks (
+      .clk,
+      .rst,
+      .s_data,
+      .s_valid,
+      .s_last,
+      .s_ready,
+      .m_data (a_data),
+      .m_valid(a_valid),
+      .m_last (a_last),
+      .m_ready(a_ready),
+      .b_data,
+      .b_valid,
+      .b_ready,
+      .r_data (bank),
+      .r_valid(bank_valid),
+      .r_ready(bank_ready)
+  );
+
   // Input vectors, replayed once per fold of the outputs.
   logic [Tokens*Simd*InWidth-1:0] x_beat;
   logic [CountBits-1:0] x_count;
   logic x_beat_valid, x_beat_last, x_beat_ready;
   if (Folds == 1) begin : gen_direct
-    assign x_beat = s_data;
     assign x_count = CountBits'(1);
-    assign x_beat_valid = s_valid;
-    assign x_beat_last = s_last;
-    assign s_ready = x_beat_ready;
+    if (Banks == 1) begin : gen_wire
+      assign x_beat = a_data;
+      assign x_beat_valid = a_valid;
+      assign x_beat_last = a_last;
+      assign a_ready = x_beat_ready;
+    end else begin : gen_wait
+      // The rows of a round are fetched once its first beat has passed; that takes three cycles.
+      stream_fifo #(
+          .Width(Simd * InWidth),
+          .Depth(4)
+      ) u_wait (
+          .clk,
+          .rst,
+          .s_data (a_data),
+          .s_valid(a_valid),
+          .s_last (a_last),
+          .s_ready(a_ready),
+          .m_data (x_beat),
+          .m_valid(x_beat_valid),
+          .m_last (x_beat_last),
+          .m_ready(x_beat_ready)
+      );
+    end
   end else begin : gen_replay
     stream_replay #(
         .Width (Simd * InWidth),
@@ -91,10 +152,10 @@ module linear #(
     ) u_replay (
         .clk,
         .rst,
-        .s_data,
-        .s_valid,
-        .s_last,
-        .s_ready,
+        .s_data (a_data),
+        .s_valid(a_valid),
+        .s_last (a_last),
+        .s_ready(a_ready),
         .m_data (x_beat),
         .m_count(x_count),
         .m_valid(x_beat_valid),
@@ -106,11 +167,14 @@ module linear #(
   // Weights.
   logic [RowWidth-1:0] row;
   logic row_valid, row_ready;
-  logic [31:0] y_data;
+  logic [Load-1:0] y_data;
   logic y_valid, y_last, y_ready;
   store #(
       .Depth(Groups * Folds * Words),
-      .Width(RowWidth)
+      .Width(RowWidth),
+      .Banks(Banks),
+      .Load (Load),
+      .Ultra(Ultra)
   ) u_weights (
       .clk,
       .rst,
@@ -122,6 +186,9 @@ module linear #(
       .x_valid(y_valid),
       .x_last (y_last),
       .x_ready(y_ready),
+      .b_data (bank[BankBits-1:0]),
+      .b_valid(bank_valid[0]),
+      .b_ready(bank_ready[0]),
       .m_data (row),
       .m_valid(row_valid),
       .m_ready(row_ready)
@@ -171,12 +238,17 @@ module linear #(
     assign x_valid = y_valid;
     assign x_last = y_last;
     assign y_ready = x_ready;
+    // No second store: the banks of its rounds are dropped.
+    assign bank_ready[1] = 1'b1;
+    wire logic unused_bank = &{bank[2*BankBits-1:BankBits], bank_valid[1]};
   end else begin : gen_rescale
     logic [Pe*(OffsetWidth+ShiftBits)-1:0] offsets;
     logic offsets_valid, offsets_ready;
     store #(
         .Depth(Groups * Folds),
-        .Width(Pe * (OffsetWidth + ShiftBits))
+        .Width(Pe * (OffsetWidth + ShiftBits)),
+        .Banks(Banks),
+        .Load (Load)
     ) u_offsets (
         .clk,
         .rst,
@@ -188,6 +260,9 @@ module linear #(
         .x_valid,
         .x_last,
         .x_ready,
+        .b_data (bank[2*BankBits-1:BankBits]),
+        .b_valid(bank_valid[1]),
+        .b_ready(bank_ready[1]),
         .m_data (offsets),
         .m_valid(offsets_valid),
         .m_ready(offsets_ready)

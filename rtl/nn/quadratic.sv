@@ -26,7 +26,9 @@ module quadratic #(
     /// Bits of an output channel.
     parameter int unsigned OutWidth    = 8,
     /// Outputs are two's complement.
-    parameter bit          OutSigned   = 1'b1
+    parameter bit          OutSigned   = 1'b1,
+    /// Bits of the load chain, see store.
+    parameter int unsigned Load        = 32
 ) (
     input  wire logic                      clk,
     input  wire logic                      rst,      ///< synchronous, active high
@@ -38,11 +40,11 @@ module quadratic #(
     output      logic                      m_valid,
     output      logic                      m_last,
     input  wire logic                      m_ready,
-    input  wire logic [31:0]               w_data,   ///< load chain in: rows of {offset, slope, square} per lane
+    input  wire logic [Load-1:0]           w_data,   ///< load chain in: rows of {offset, slope, square} per lane
     input  wire logic                      w_valid,
     input  wire logic                      w_last,
     output      logic                      w_ready,
-    output      logic [31:0]               x_data,   ///< load chain out
+    output      logic [Load-1:0]           x_data,   ///< load chain out
     output      logic                      x_valid,
     output      logic                      x_last,
     input  wire logic                      x_ready
@@ -53,10 +55,11 @@ module quadratic #(
   localparam int unsigned Right = Shift > 0 ? unsigned'(Shift) : 0;
 
   logic [Lanes*LaneBits-1:0] row;
-  logic row_valid, row_ready;
+  logic row_valid, row_ready, unused_bank_ready;
   store #(
       .Depth(Beats),
-      .Width(Lanes * LaneBits)
+      .Width(Lanes * LaneBits),
+      .Load (Load)
   ) u_store (
       .clk,
       .rst,
@@ -68,6 +71,9 @@ module quadratic #(
       .x_valid,
       .x_last,
       .x_ready,
+      .b_data (1'b0),
+      .b_valid(1'b1),
+      .b_ready(unused_bank_ready),
       .m_data (row),
       .m_valid(row_valid),
       .m_ready(row_ready)

@@ -61,3 +61,42 @@ class Mixed(nn.Module):
         y = self.pool(nn.functional.max_pool2d(torch.relu_(y), 3, 1))
         wide = nn.functional.dropout(self.dense(y.flatten(1)), training=self.training)
         return self.last(torch.cat([wide, y.mean((2, 3))], 1))
+
+
+class Block(nn.Module):
+    """A layer with a residual stream: `top` selects attention over so many keys, None a plain matrix."""
+
+    def __init__(self, channels: int, inner: int, top: int | None = None) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(channels, channels) for _ in range(3))
+        self.out = nn.Linear(channels, channels)
+        self.expand, self.contract = nn.Linear(channels, inner), nn.Linear(inner, channels)
+        self.drop, self.top = nn.Dropout(0.1), top
+        self.register_buffer("limits", torch.tensor([0.8]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.query(x)
+        if self.top is not None:
+            parts = (y, self.key(x), self.value(x), self.limits, self.limits)
+            y = torch.ops.gatewright.topk_attention(*parts, 2, self.top, 2, False)
+        x = self.drop(x + self.out(y))
+        return x + self.drop(self.contract(nn.functional.gelu(self.expand(x))))
+
+
+class Blocks(nn.Module):
+    """An input layer, blocks whose weights grow, and the mean over tokens; [N, n, 3] -> [N, channels]."""
+
+    def __init__(self, count: int = 3, channels: int = 4, inner: int = 6, top: int | None = None) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, channels)
+        self.layer = nn.ModuleList(Block(channels, inner, top) for _ in range(count))
+        with torch.no_grad():
+            for k, block in enumerate(self.layer):
+                for part in (block.query, block.key, block.value, block.expand):
+                    part.weight.mul_(4.0**k)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        for block in self.layer:
+            x = block(x)
+        return x.mean(1)

@@ -12,7 +12,7 @@ from frontend.nets import Mixed, noise, seeded
 from torch import nn
 
 from gatewright.errors import DataError
-from gatewright.frontend import Imported, import_model
+from gatewright.frontend import Imported, QuantConfig, files, import_model, observe
 from gatewright.graph import Graph
 
 
@@ -84,3 +84,32 @@ def test_a_wrong_layout_breaks_the_meaning() -> None:
     )
     seen = dataclasses.replace(found, references={**found.references, "linear": shuffled}).compare(noise(3, 1, 4, 4))
     assert not seen.holds and seen.meaning > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind"),
+    [
+        (-128, 127, "int8"),
+        (-1, 128, "int16"),
+        (0, 255, "int16"),
+        (-129, 0, "int16"),
+        (0, 2**31, "int64"),
+        (-0.5, 0.1, "float64"),
+        (-0.5, 0.25, "float32"),
+        (0.0, 1e300, "float64"),
+    ],
+)
+def test_files_hold_the_narrowest_type(low: float, high: float, kind: str) -> None:
+    values = np.array([low, high])
+    stored = files.narrow(values)
+    assert stored.dtype == kind
+    again = files.wide(stored)
+    assert again.dtype == values.dtype and np.array_equal(again, values)
+
+
+def test_one_calibration_run_serves_many_choices() -> None:
+    model, data = seeded(Mixed), noise(9, 1, 7, 7)
+    seen = observe(model, data[:1], data)
+    for config in (QuantConfig(), QuantConfig(activation_bits=5, method="range")):
+        whole = import_model(model, data[:1], data, config=config, name="mixed")
+        assert str(seen.quantized(config, "mixed").graph) == str(whole.graph)

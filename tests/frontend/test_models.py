@@ -87,6 +87,10 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     ),
     "mean over steps": (lambda: nn.Sequential(nn.Linear(5, 4), Apply(lambda x: x.mean(1))), (6, 5)),
     "one input channel": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(20, 3)), (1, 4, 5)),
+    "norm of a flattened image": (
+        lambda: nn.Sequential(nn.Conv2d(2, 3, 2), nn.Flatten(), Weighted(24), nn.Linear(24, 3)),
+        (2, 3, 5),
+    ),
     "two readers of a flatten": (
         lambda: nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), Twice(24)),
         (1, 4, 5),
@@ -113,6 +117,15 @@ class Sequence(nn.Module):
         for step in self.steps:
             x = next(layers)(x) if step is None else x.permute(step)
         return x
+
+
+class Weighted(nn.LayerNorm):
+    """Layer norm with weights that differ."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        nn.init.normal_(self.weight)
+        nn.init.normal_(self.bias)
 
 
 class Twice(nn.Module):

@@ -41,13 +41,13 @@ def function(call: Callable[[torch.Tensor], Any]) -> Callable[[], nn.Module]:
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "unknown layer": (
-        image(nn.Conv2d(2, 2, 1), nn.Sigmoid()),
-        r"1 \(aten.sigmoid.default\): aten.sigmoid.default is not supported\n"
+        image(nn.Conv2d(2, 2, 1), nn.ELU()),
+        r"1 \(aten.elu.default\): aten.elu.default is not supported\n"
         r"  supported: .*conv2d.*linear.*relu.*\n  next step: replace this layer",
     ),
     "nested path": (
-        image(nn.Sequential(nn.ReLU(), nn.Sequential(nn.GELU()))),
-        r"^0\.1\.0 \(aten.gelu.default\)",
+        image(nn.Sequential(nn.ReLU(), nn.Sequential(nn.ELU()))),
+        r"^0\.1\.0 \(aten.elu.default\)",
     ),
     "ceil mode": (
         image(nn.MaxPool2d(2, ceil_mode=True)),
@@ -205,3 +205,40 @@ def test_model_that_fixes_the_length_is_refused() -> None:
 def test_run_time_length_of_an_image_is_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"dynamic: n for an input of shape \[1, 2, 6, 6\]"):
         import_model(seeded(lambda: nn.Conv2d(2, 2, 1)), noise(1, 2, 6, 6), noise(3, 2, 6, 6), dynamic={"n": (1, 9)})
+
+
+class Attention(nn.Module):
+    """Dense attention, written in different ways."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.q, self.k = how, nn.Linear(4, 4), nn.Linear(4, 4)
+        self.multi = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k = self.q(x), self.k(x)
+        if self.how == "product":
+            return torch.softmax(q @ k.transpose(1, 2), -1) @ x
+        if self.how == "one call":
+            return F.scaled_dot_product_attention(q, k, x)
+        return self.multi(q, k, x, need_weights=self.how == "module with weights")[0]
+
+
+@pytest.mark.parametrize("how", ["product", "one call", "module", "module with weights"])
+def test_dense_attention_is_refused_with_the_way_out(how: str) -> None:
+    text = (
+        r"aten\.\w*(matmul|scaled_dot_product_attention|bmm)\.default is not supported\n"
+        r"  supported: attention as one call, gatewright.nn.TopKAttention\n"
+        r"  next step: convert the model with gatewright.nn.sparsify before importing it"
+    )
+    with pytest.raises(UnsupportedError, match=text):
+        import_model(seeded(Attention, how), noise(1, 5, 4), noise(3, 5, 4))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_encoder_layers_are_refused_with_the_way_out(first: bool) -> None:
+    model = seeded(lambda: nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, norm_first=first))
+    with pytest.raises(
+        UnsupportedError, match=r"self_attn .*\n.*\n  next step: convert the model with gatewright.nn.sparsify"
+    ):
+        import_model(model, noise(1, 5, 4), noise(3, 5, 4), dynamic={"n": (1, 9)})

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewright.errors import UnsupportedError
-from gatewright.fixed import Fixed
-from gatewright.frontend import QuantConfig, weights
+from gatewright.fixed import Fixed, on_grid
+from gatewright.frontend import QuantConfig, calibrate, weights
 
 X, Y = Fixed(8, 5), Fixed(8, 4)
 
@@ -86,3 +88,33 @@ def test_polynomial_on_a_grid_is_exact(a: float, b: float, c: float) -> None:
         b,
         c,
     ]
+
+
+def draws(seed: int) -> np.ndarray:
+    """Rows of very different sizes: normal ones, some on grids, a power of two, zeros."""
+    draw = np.random.default_rng(seed)
+    rows = draw.normal(size=(6, int(draw.integers(1, 40)))) * 2.0 ** draw.integers(-30, 9, (6, 1))
+    rows[1] = np.ldexp(draw.integers(-8, 8, rows.shape[1]).astype(float), int(draw.integers(-9, 4)))
+    rows[2] = -(2.0 ** draw.integers(-5, 5))
+    rows[3] = 0
+    return rows
+
+
+@given(st.integers(1, 16), st.sampled_from(["mse", "range"]), st.integers(0, 2**32 - 1))
+def test_all_channels_at_once_choose_as_one_by_one(bits: int, method: str, seed: int) -> None:
+    rows = draws(seed)
+    alone = [
+        calibrate.choose(calibrate.Stats(float(r.min()), float(r.max()), r), bits, method, signed=True).frac
+        for r in rows
+    ]
+    assert calibrate.weight_fracs(rows, bits, method).tolist() == alone
+    for row, may in zip(rows, weights._maybe_on_grid(rows, bits), strict=True):
+        assert may or on_grid(row, bits) is None
+
+
+def test_choice_of_8_bits_is_the_one_it_always_was() -> None:
+    draw = np.random.default_rng(8)
+    rows = draw.standard_t(4, (64, 96)) * 2.0 ** draw.normal(size=(64, 1))
+    found = weights.matrix(rows, draw.normal(size=64), X, Y, QuantConfig(), "layer")
+    digest = hashlib.sha256(b"".join(np.asarray(f, "<i8").tobytes() for f in found)).hexdigest()
+    assert digest[:16] == "faf84334c3983bbe"

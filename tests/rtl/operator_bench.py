@@ -7,6 +7,7 @@ The reference is the operator's own `evaluate`; a case is one operator, its inpu
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def check_module(
     folding: Folding,
     lengths: tuple[int, ...] = (1, 2, 1, 5, 9),
     other: Op | None = None,
+    banks: Sequence[Op] = (),
     pace: tuple[int, int] | None = None,
     seed: int | None = None,
 ) -> None:
@@ -37,22 +39,22 @@ def check_module(
         types: of the inputs.
         lengths: tokens of each sequence.
         other: the same operator with other constants, loaded over the first ones.
+        banks: operators that share the module; every sequence says which of them it is for.
         pace: (tokens, cycles): at full speed the output must go on by so many tokens in so many cycles.
         seed: of data and stalls; default GATEWRIGHT_SEED.
     """
     seed = default_seed() if seed is None else seed
     rng = np.random.default_rng(seed)
-    instance = op.rtl(folding, *types)
-    assert instance is not None, f"{op.name()} is wiring only"
-    plan: dict[str, Any] = {"parts": [part(rng, op, instance, types, lengths)]}
+    ops = tuple(banks) or (op,)
+    instance = spelled(ops, folding, types)
+    plan: dict[str, Any] = {"parts": [part(rng, ops, instance, types, lengths)], "banked": instance.banked}
     if other is not None:
-        second = other.rtl(folding, *types)
-        assert second is not None
+        second = spelled((other,), folding, types)
         assert second.parameters == instance.parameters, "the other constants need another module"
-        plan["parts"].append(part(rng, other, second, types, lengths))
+        plan["parts"].append(part(rng, (other,), second, types, lengths))
     if pace:
         group, cycles = pace
-        plan["speed"] = part(rng, op, instance, types, (group * 12,)) | {"group": group, "cycles": cycles}
+        plan["speed"] = part(rng, ops, instance, types, (group * 12,)) | {"group": group, "cycles": cycles}
     with tempfile.TemporaryDirectory(prefix="gatewright-plan-") as folder:
         path = Path(folder) / "plan.json"
         path.write_text(json.dumps(plan))
@@ -66,15 +68,28 @@ def check_module(
         )
 
 
+def spelled(ops: Sequence[Op], folding: Folding, types: tuple[TensorType, ...]) -> Instance:
+    """The module that `ops` share."""
+    instance = type(ops[0]).rtl_banked(folding, ops, [types] * len(ops))
+    assert instance is not None, f"{ops[0].name()} is wiring only"
+    return instance
+
+
 def part(
-    rng: np.random.Generator, op: Op, instance: Instance, types: tuple[TensorType, ...], lengths: tuple[int, ...]
+    rng: np.random.Generator,
+    ops: Sequence[Op],
+    instance: Instance,
+    types: tuple[TensorType, ...],
+    lengths: tuple[int, ...],
 ) -> dict[str, Any]:
     """Words to load, beats to send per input and sequence, beats to expect per sequence."""
     data = [[tokens(rng, kind, n) for n in lengths] for kind in types]
-    expected = [op.evaluate(*inputs) for inputs in zip(*data, strict=True)]
-    result = op.infer(*types)
+    banks = [int(b) for b in rng.integers(0, len(ops), len(lengths))]
+    expected = [ops[b].evaluate(*inputs) for b, inputs in zip(banks, zip(*data, strict=True), strict=True)]
+    result = ops[0].infer(*types)
     return {
-        "memory": [] if instance.memory is None else instance.memory.tolist(),
+        "banks": banks,
+        "memory": [int(w) for rows in instance.memory for w in rows.reshape(-1)],
         "inputs": [
             [as_numbers(pack(s, lanes, kind)) for s in sequences]
             for sequences, lanes, kind in zip(data, instance.in_lanes, types, strict=True)
@@ -102,7 +117,10 @@ class Ports:
         names = ["s"] if count == 1 else [f"s{i}" for i in range(count)]
         self.sources: list[Source] = [self.bench.source(name, pace.idle) for name in names]
         self.sink: Sink = self.bench.sink("m", pace.stall, pace.patient)
-        self.loader = self.chain = None
+        self.loader = self.chain = self.banks = None
+        if self.plan["banked"]:
+            # With a single bank this says what the lowering ties: bank 0, always.
+            self.banks = self.bench.source("b", fields=("data",))
         if self.plan["parts"][0]["memory"]:
             self.loader = self.bench.source("w", pace.idle)
             self.chain = self.bench.sink("x")
@@ -115,7 +133,9 @@ class Ports:
             await self.bench.step(20)
 
     def send(self, part: dict[str, Any]) -> None:
-        """Queue the sequences."""
+        """Queue the sequences and their banks."""
+        if self.banks is not None:
+            self.banks.send([(bank,) for bank in part["banks"]])
         for source, sequences in zip(self.sources, part["inputs"], strict=True):
             for words in sequences:
                 source.send_sequence(words)

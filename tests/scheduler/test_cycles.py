@@ -5,12 +5,13 @@ import time
 
 import numpy as np
 import pytest
+from clocked import leave, room, take
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import DataError, SimulationError
 from gatewright.scheduler.cycles import lower_bound, predict, simulate
-from gatewright.scheduler.pipeline import Operator, Pipeline, Source, Stage, as_json, from_json
+from gatewright.scheduler.pipeline import NOTHING, Operator, Pipeline, Source, Stage, as_json, from_json
 
 
 def identity(tokens: int, interval: int, latency: int, intake: int = 1, ahead: int = 0) -> Stage:
@@ -45,6 +46,13 @@ def test_pooling_in_bursts_throttles_only_without_a_queue() -> None:
     loose = simulate(chain(16, pool, slow, queue=8), [0] * 6)
     assert loose.period == 16 and tight.period >= loose.period
     assert loose.cycles <= tight.cycles
+
+
+def test_an_operator_that_keeps_nothing_is_a_delay() -> None:
+    passing, slow = Stage(np.arange(6), 1, 7, ahead=NOTHING), identity(6, 20, 20)
+    found = simulate(chain(6, passing, passing, slow, queue=1), [0] * 3)
+    assert found.cycles == simulate(chain(6, slow, queue=1), [0] * 3).cycles + 14
+    assert found.peaks == {("n2", 0): 1}
 
 
 def residual(queue: int, lag: int = 8) -> Pipeline:
@@ -126,36 +134,6 @@ def clocked(tokens: int, stages: list[Stage], queues: list[int], repeat: int) ->
                 moved |= take(s, needs[k], arrived[k], taken[k], arrived[k + 1], tokens_in=offsets[k] * repeat, now=now)
         now += 1
     return arrived[-1]
-
-
-def room(arrived: list[int], taken: list[int], queue: int, now: int) -> bool:
-    return len(arrived) < queue or (len(taken) > len(arrived) - queue and taken[len(arrived) - queue] < now)
-
-
-def leave(s: Stage, need: np.ndarray, taken: list[int], out: list[int], gone: list[int], queue: int, now: int) -> bool:
-    j = len(out)
-    if j == len(need) or need[j] >= len(taken) or taken[need[j]] + s.latency > now:
-        return False
-    if (out and out[-1] + s.interval > now) or not room(out, gone, queue, now):
-        return False
-    out.append(now)
-    return True
-
-
-def take(
-    s: Stage, need: np.ndarray, arrived: list[int], taken: list[int], out: list[int], tokens_in: int, now: int
-) -> bool:
-    i = len(taken)
-    if i == tokens_in or len(arrived) <= i or (taken and taken[-1] + s.intake > now):
-        return False
-    k = int(np.sum(need < i - s.ahead))
-    if k > len(out):
-        # The output is on its way: with nothing to stop it, its start lies `latency` before its departure.
-        return False
-    if k and out[k - 1] - s.latency + s.interval > now:
-        return False
-    taken.append(now)
-    return True
 
 
 @given(chains())

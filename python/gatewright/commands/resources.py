@@ -28,5 +28,5 @@ def COMMAND(name: str, board: str, target: float | None, flow: str) -> None:
     if name not in known:
         raise DataError(f"example {name}", "not found", ", ".join(known))
     example = known[name]
-    design = fold(example.imported(), boards.load(board), target or example.target)
+    design = fold(example.study().imported, boards.load(board), target or example.target, ring=example.ring)
     console().print(design.resources(flow).table())

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks trained on real data, one file each; every file that defines `EXAMPLE` is found."""
+"""Networks on real data, one file each; every file that defines `EXAMPLE` is found."""
 
 import importlib
 import pkgutil
 
-from gatewright.examples._base import Data, Example
+from gatewright.examples._base import Data, Example, Study, Trained
 
-__all__ = ["Data", "Example", "examples"]
+__all__ = ["Data", "Example", "Study", "Trained", "examples"]
 
 
 def examples() -> dict[str, Example]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an example is, and its training: deterministic, cached by content."""
+"""What an example is; and the trained ones: deterministic, cached by content."""
 
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright.frontend import Imported, QuantConfig, import_model
+from gatewright.frontend.roll import Ring
 from gatewright.progress import track
 from gatewright.sim.toolchain import cached, digest
 
@@ -44,31 +46,76 @@ class Data:
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
-    """A network, its data and how it is trained.
+class Study:
+    """A network on real data, ready for simulation.
+
+    Attributes:
+        imported: the integer graph.
+        samples: what is sent through simulated RTL: [N, ...], or a list of items of different lengths.
+        real: the float model's results for `samples`.
+        measure: name of the quality.
+        quality: of results in the layout of the model.
+    """
+
+    imported: Imported
+    samples: Any
+    real: Any
+    measure: str
+    quality: Callable[[Any], float]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Example(ABC):
+    """A network with real weights and real data.
 
     Attributes:
         name: of the example.
+        target: cycles per sample (of the greatest length) that the example is folded for.
+        ring: layers that share one piece of hardware.
+        stalled: also run the first samples in cocotb, with pauses on every port, when the example is simulated.
+    """
+
+    name: str
+    target: float
+    ring: Ring | None = None
+    stalled: bool = True
+
+    @abstractmethod
+    def study(self) -> Study:
+        """Weights, data and calibration."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trained(Example):
+    """A classifier, its data and how it is trained.
+
+    Attributes:
         build: a fresh, untrained module.
         load: the data.
-        target: cycles per sample that the example is folded for.
         epochs, batch, rate, decay: Adam with weight decay and a one-cycle schedule.
         shift: training images are moved by up to this many pixels.
         config: number formats.
         calibration: training items that formats are chosen from.
     """
 
-    name: str
     build: Callable[[], Any]
     load: Callable[[], Data]
     epochs: int
-    target: float
     batch: int = 64
     rate: float = 1e-2
     decay: float = 1e-4
     shift: int = 0
     config: QuantConfig = field(default_factory=QuantConfig)
     calibration: int = 256
+
+    def study(self) -> Study:
+        data = self.load()
+        model = self.trained(data)
+
+        def quality(scores: Any) -> float:
+            return accuracy(scores, data.rtl_y)
+
+        return Study(self.imported(model, data), data.rtl_x, float_scores(model, data.rtl_x), "accuracy", quality)
 
     def trained(self, data: Data | None = None) -> Any:
         """The trained module in evaluation mode, from the build cache where it is there."""
@@ -145,9 +192,15 @@ def accuracy(scores: npt.ArrayLike, labels: Array) -> float:
     return float(np.mean(np.argmax(np.asarray(scores), axis=1) == labels))
 
 
-def float_accuracy(model: Any, x: Array, y: Array) -> float:
-    """Accuracy of the float model on a batch."""
+def float_scores(model: Any, x: Array) -> Array:
+    """The float model's own results on a batch."""
     import torch
 
     with torch.no_grad():
-        return accuracy(model(torch.from_numpy(x).float()).numpy(), y)
+        found: Array = model(torch.from_numpy(x).float()).numpy()
+    return found
+
+
+def float_accuracy(model: Any, x: Array, y: Array) -> float:
+    """Accuracy of the float model on a batch."""
+    return accuracy(float_scores(model, x), y)

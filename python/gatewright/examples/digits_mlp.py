@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.errors import ToolError
-from gatewright.examples._base import Data, Example
+from gatewright.examples._base import Data, Trained
 
 TAIL = 397
 """Test items: the last ones, unshuffled, which other people wrote."""
@@ -34,4 +34,6 @@ def load() -> Data:
     return Data(x[:-TAIL], y[:-TAIL], x[-TAIL:], y[-TAIL:], x, y)
 
 
-EXAMPLE = Example("digits_mlp", build, load, target=64, epochs=40, batch=128, rate=2e-2, decay=1e-2, calibration=1000)
+EXAMPLE = Trained(
+    name="digits_mlp", build=build, load=load, target=64, epochs=40, batch=128, rate=2e-2, decay=1e-2, calibration=1000
+)

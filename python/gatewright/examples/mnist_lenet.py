@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewright.examples._base import Example
+from gatewright.examples._base import Trained
 from gatewright.examples._mnist import load
 
 
@@ -29,4 +29,4 @@ def build() -> Any:
     )
 
 
-EXAMPLE = Example("mnist_lenet", build, load, target=5000, epochs=10, batch=128, rate=6e-3, shift=2)
+EXAMPLE = Trained(name="mnist_lenet", build=build, load=load, target=5000, epochs=10, batch=128, rate=6e-3, shift=2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatewright.examples._base import Example
+from gatewright.examples._base import Trained
 from gatewright.examples._mnist import load
 
 
@@ -42,4 +42,4 @@ def build() -> Any:
     )
 
 
-EXAMPLE = Example("mnist_resnet", build, load, target=10000, epochs=12, batch=128, rate=2e-2, shift=2)
+EXAMPLE = Trained(name="mnist_resnet", build=build, load=load, target=10000, epochs=12, batch=128, rate=2e-2, shift=2)

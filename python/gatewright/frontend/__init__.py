@@ -3,6 +3,6 @@
 
 from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.imported import Compared, Imported
-from gatewright.frontend.torch_export import import_model
+from gatewright.frontend.torch_export import Observed, import_model, observe
 
-__all__ = ["Compared", "Imported", "QuantConfig", "import_model"]
+__all__ = ["Compared", "Imported", "Observed", "QuantConfig", "import_model", "observe"]

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gatewright.errors import CalibrationError, UnsupportedError
-from gatewright.fixed import Fixed, Floats
-from gatewright.frontend.config import QuantConfig
+from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.frontend.layout import Shape
 from gatewright.frontend.program import Array, Program, Step, runner
+from gatewright.graph import Length
 from gatewright.progress import track
 
 SAMPLE = 100_000
@@ -21,12 +21,6 @@ SAMPLE = 100_000
 
 FINER = 5
 """Binary points that the least-squares choice tries beyond the one that never saturates."""
-
-RELU = "aten.relu.default"
-FAKE_QUANTIZE = (
-    "aten.fake_quantize_per_tensor_affine.default",
-    "aten.fake_quantize_per_tensor_affine.tensor_qparams",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +32,19 @@ class Stats:
     sample: Floats
 
 
-def items(data: Any, shape: Shape, place: str = "calibration") -> list[Array]:
+def items(
+    data: Any, shape: Shape, place: str = "calibration", ids: int | None = None, length: Length | None = None
+) -> list[Array]:
     """The items of a data set, each with a batch dimension of one.
 
     Args:
         data: an array or tensor [N, ...], or a list of items [...] that may differ in length.
         shape: torch shape of one item, [1, ...]; None is the run-time length.
+        ids: for items of integers, how many different ones there are.
+        length: bounds of the run-time length.
 
     Raises:
-        CalibrationError: empty, not finite or of the wrong shape.
+        CalibrationError: empty, not finite, out of range or of the wrong shape.
     """
     found = [np.asarray(_numpy(item))[None] for item in _numpy(data)]
     wanted = f"[{', '.join('n' if s is None else str(s) for s in shape[1:])}] per item"
@@ -56,13 +54,25 @@ def items(data: Any, shape: Shape, place: str = "calibration") -> list[Array]:
         fits = item.ndim == len(shape) and all(s in (None, n) for s, n in zip(shape, item.shape, strict=True))
         if not fits or item.size == 0:
             raise CalibrationError(f"{place} item {k}", f"shape {list(item.shape[1:])}", wanted)
-        if not np.all(np.isfinite(item)):
-            raise CalibrationError(
-                f"{place} item {k}",
-                f"{np.sum(~np.isfinite(item))} values are NaN or infinite",
-                "finite values",
-            )
+        for size, want in zip(item.shape, shape, strict=True):
+            if want is None and length is not None and not length.minimum <= size <= length.maximum:
+                raise CalibrationError(
+                    f"{place} item {k}", f"{length.name} = {size}", f"{length.minimum} to {length.maximum}"
+                )
+        _check_values(item, f"{place} item {k}", ids)
     return found
+
+
+def _check_values(item: Array, place: str, ids: int | None) -> None:
+    if ids is None:
+        if not np.all(np.isfinite(item)):
+            raise CalibrationError(place, f"{np.sum(~np.isfinite(item))} values are NaN or infinite", "finite values")
+        return
+    if not np.issubdtype(item.dtype, np.integer):
+        raise CalibrationError(place, f"dtype {item.dtype}", f"integers from 0 to {ids - 1}")
+    if item.min() < 0 or item.max() >= ids:
+        wrong = item[(item < 0) | (item >= ids)]
+        raise CalibrationError(place, f"id {wrong[0]}", f"integers from 0 to {ids - 1}")
 
 
 def _numpy(data: Any) -> Any:
@@ -95,14 +105,43 @@ def observe(program: Program, data: Sequence[Array]) -> dict[str, Stats]:
     return found
 
 
-def choose(stats: Stats, bits: int, method: str) -> Fixed:
-    """Format of `bits` for values like `stats`: signed when one of them is negative."""
-    return _place(stats.sample, stats.low, stats.high, bits, stats.low < 0, method)
+def choose(stats: Stats, bits: int, method: str, signed: bool | None = None) -> Fixed:
+    """Format of `bits` for values like `stats`: signed when one of them is negative, unless it is given."""
+    return _place(stats.sample, stats.low, stats.high, bits, stats.low < 0 if signed is None else signed, method)
 
 
 def choose_weight(values: Floats, bits: int, method: str) -> Fixed:
     """Signed format of `bits` for one channel, or tensor, of weights."""
-    return _place(values.reshape(-1), float(values.min()), float(values.max()), bits, True, method)
+    return Fixed(bits, int(weight_fracs(values.reshape(1, -1), bits, method)[0]))
+
+
+def weight_fracs(rows: Floats, bits: int, method: str) -> Ints:
+    """For each row of [channels, weights] the binary point that `choose` would find for a signed format of `bits`.
+
+    A row of zeros gets 0.
+    """
+    form = Fixed(bits, 0)
+    low, high = rows.min(axis=1), rows.max(axis=1)
+    ends, top = np.stack([low, high], axis=1), max(form.hi, 1)
+    peak = np.maximum(np.abs(low), np.abs(high))
+    frac = np.where(peak > 0, bits + 2 - np.frexp(peak)[1], 0).astype(np.int64)
+    while True:
+        scaled = np.floor(np.ldexp(ends, frac[:, None]) + 0.5)
+        # As in `widest_frac`, a one-bit format counts as if it reached 1.
+        large = ((scaled[:, 0] < form.lo) | (scaled[:, 1] > top)) & (peak > 0)
+        if not large.any():
+            break
+        frac = frac - large
+    if method == "range":
+        return frac
+    errors = np.stack([_errors(rows, frac + finer, form) for finer in range(FINER)])
+    return np.asarray(frac + np.argmin(errors, axis=0), np.int64)
+
+
+def _errors(rows: Floats, frac: Ints, form: Fixed) -> Floats:
+    """Mean squared error of each row, rounded and saturated at its own binary point."""
+    scaled = np.clip(np.floor(np.ldexp(rows, frac[:, None]) + 0.5), form.lo, form.hi)
+    return np.asarray(np.mean((np.ldexp(scaled, -frac[:, None]) - rows) ** 2, axis=1))
 
 
 def _place(sample: Floats, low: float, high: float, bits: int, signed: bool, method: str) -> Fixed:
@@ -153,70 +192,3 @@ def fake_quantized(step: Step) -> Fixed:
             "0 to 2**bits - 1, or -2**(bits - 1) to 2**(bits - 1) - 1",
         )
     return found
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The format that a value should be produced in.
-
-    Attributes:
-        relu: the format is that of the ReLU which alone reads the value.
-        rounded: the format is that of the fake-quantize which alone reads it.
-    """
-
-    fixed: Fixed
-    relu: bool = False
-    rounded: Fixed | None = None
-
-
-def wanted(
-    program: Program, stats: Mapping[str, Stats], config: QuantConfig, keeps: Callable[[Step], bool]
-) -> dict[str, Wanted]:
-    """The format of every tensor, from its data and from what alone reads it.
-
-    A value that only a ReLU reads takes the ReLU's unsigned format, so that saturation at 0 is the ReLU; one
-    that only a fake-quantize reads takes that format. Operators that keep their input's format, such as max
-    pooling and reshapes, pass the wish on.
-
-    Args:
-        keeps: true for steps that commute with saturation and whose result has the format of their input.
-    """
-    readers = program.readers
-    bits = _bits(program, config, keeps)
-    found: dict[str, Wanted] = {}
-    for name, step in reversed([(program.input, None), *((s.name, s) for s in program.steps)]):
-        if name not in stats:
-            continue
-        own = choose(stats[name], bits[name], config.at(step.path if step else "input").method)
-        found[name] = Wanted(own)
-        if step is not None and step.target in FAKE_QUANTIZE:
-            form = fake_quantized(step)
-            found[name] = Wanted(form, rounded=form)
-            continue
-        after = readers[name]
-        if len(after) != 1 or name == program.output or after[0].name not in found:
-            continue
-        (reader,) = after
-        goal = found[reader.name]
-        if step is not None and step.target == RELU and goal.fixed.signed:
-            continue
-        if reader.target in FAKE_QUANTIZE:
-            found[name] = Wanted(goal.fixed, goal.relu, goal.fixed)
-        elif reader.target == RELU and not goal.fixed.signed:
-            found[name] = Wanted(goal.fixed, True, goal.rounded)
-        elif keeps(reader):
-            found[name] = goal
-    return found
-
-
-def _bits(program: Program, config: QuantConfig, keeps: Callable[[Step], bool]) -> dict[str, int]:
-    """Activation width of every value; a ReLU or format-keeping step inherits an override of its source."""
-    readers = program.readers
-    stated = {program.input: config.bits_of("input")}
-    for step in program.steps:
-        own = config.bits_of(step.path) if step.path else None
-        source = step.reads[0] if step.reads else None
-        if own is None and source and (step.target == RELU or keeps(step)) and len(readers[source]) == 1:
-            own = stated.get(source)
-        stated[step.name] = own
-    return {name: config.activation_bits if b is None else b for name, b in stated.items()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from gatewright.errors import UnsupportedError
 from gatewright.fixed import Fixed, Floats, Ints
-from gatewright.frontend import layout, weights
+from gatewright.frontend import calibrate, layout, weights
 from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.layout import Axis, View
 from gatewright.frontend.program import Ref, Step
@@ -54,8 +54,8 @@ class Emit(Protocol):
 class TorchCall:
     """Arguments, formats and layout of one call.
 
-    An operator that works element by element need not say anything about layout. Others call one of
-    `features`, `image`, `sequence`, `reduce` or `concat`, which arrange the input and lay out the result.
+    An operator that works element by element need not say anything about layout. Others call one of `features`,
+    `vectors`, `image`, `sequence`, `reduce`, `look_up` or `concat`, which arrange the input and lay out the result.
 
     Attributes:
         step: the traced call.
@@ -143,6 +143,13 @@ class TorchCall:
         self.view = result
         return found
 
+    def vectors(self) -> Ints:
+        """Arrange as `features` does, for a result whose channels are those of the input, in the stream's order."""
+        order = self.features()
+        view = self.values[0].view
+        self.view = lambda kind: view
+        return order
+
     def image(self) -> tuple[int, int]:
         """Arrange [N, C, H, W] as pixels in raster order; so is the result. Returns (height, width)."""
         view = self._spatial(4, "an image [N, C, H, W]")
@@ -170,6 +177,18 @@ class TorchCall:
         keep = len(self.shape) == rank
         groups = [() if i in gone else d for i, d in enumerate(view.dims) if keep or i not in gone]
         self.view = lambda kind: View(tuple(groups), (), view.channels)
+
+    def look_up(self) -> None:
+        """Say that every element is a token of its own and becomes a vector: the result has one dimension more."""
+        view = self.values[0].view
+        if view.channels:
+            self.refuse("input", f"shape {list(view.shape)} with several elements per token", "token ids [N, L]")
+
+        def result(kind: TensorType) -> View:
+            out = layout.axes(("c", kind.channels))
+            return View((*view.dims, out), view.tokens, out)
+
+        self.view = result
 
     def concat(self, dim: int, op: Op) -> None:
         """Join all inputs along the channels, two at a time, in one format; two are left for `op` itself."""
@@ -232,6 +251,15 @@ class TorchCall:
         self._keep("weight", weight, np.ldexp(ints.astype(np.float64), -tall))
         self._keep("bias", real, np.ldexp(offsets.astype(np.float64), -(frac + x.frac)))
         return found
+
+    def table(self, attribute: str, rows: Floats, bits: int) -> tuple[Ints, int]:
+        """Integers of a table that is added up to the result, and their left shift to the result's binary point."""
+        form = calibrate.choose_weight(rows, bits, self.config.method)
+        # Finer entries than the result would only be rounded.
+        form = Fixed(bits, min(form.frac, self.output.frac))
+        integers = form.quantize(rows)
+        self._keep(attribute, rows, form.dequantize(integers))
+        return integers, self.output.frac - form.frac
 
     def polynomial(self, square: Floats, slope: Floats, constant: Floats) -> tuple[Ints, Ints, Ints, int]:
         """Integers of the coefficients of a quadratic, and the binary point of `square`."""

@@ -15,11 +15,11 @@ import numpy as np
 import gatewright.ops
 from gatewright.errors import CalibrationError, DataError
 from gatewright.fixed import Fixed, Floats, Ints
-from gatewright.frontend import calibrate, layout
+from gatewright.frontend import calibrate, files, layout
 from gatewright.frontend.layout import View
 from gatewright.frontend.passes import PASSES
 from gatewright.frontend.program import Array, Program, runner
-from gatewright.graph import Graph, Reference, TensorType, apply, from_dict, to_dict
+from gatewright.graph import Graph, Length, Reference, TensorType, apply, from_dict, to_dict
 from gatewright.progress import track
 
 assert gatewright.ops  # imported so that every operator can be loaded
@@ -71,6 +71,7 @@ class Imported:
         entry, exit: torch layouts of the input and the output.
         references: float operator of every node of `raw`, and of the input.
         program: the float model; None when loaded from a file.
+        ids: None when the input holds real numbers; for integers, how many there are: 0 to ids - 1.
     """
 
     raw: Graph
@@ -78,6 +79,7 @@ class Imported:
     exit: View
     references: Mapping[str, Reference]
     program: Program | None = None
+    ids: int | None = None
 
     @cached_property
     def graph(self) -> Graph:
@@ -101,12 +103,14 @@ class Imported:
         return self.raw.types[self.raw.outputs[0]]
 
     def encode(self, batch: Any) -> list[Ints]:
-        """Integer sequences [tokens, channels] of a batch [N, ...] or a list of items; rounds and saturates.
+        """Integer sequences [tokens, channels] of a batch [N, ...] or a list of items.
+
+        Real numbers are rounded and saturated; integers are taken as they are.
 
         Raises:
-            DataError: an item has the wrong shape or is not finite.
+            DataError: an item has the wrong shape or length, is not finite, or holds an integer out of range.
         """
-        return [self.input_type.fixed.quantize(x) for x in self._streams(batch)]
+        return [self._quantized(x) for x in self._streams(batch)]
 
     def decode(self, sequences: Sequence[Ints]) -> Floats | list[Floats]:
         """Float array [N, ...] in torch layout of integer output sequences; a list where lengths differ."""
@@ -136,7 +140,7 @@ class Imported:
         golden, real, bound, meaning = [], [], [], 0.0
         layers: dict[str, tuple[float, float, float]] = {}
         for item in track(self._items(batch), "comparison"):
-            stream = layout.to_stream(self.entry, item.astype(np.float64))
+            stream = layout.to_stream(self.entry, item)
             wanted = run(item)[output][0]
             value, limit = self._bound(stream, layers)
             meaning = max(meaning, float(np.max(np.abs(self._item(self._real(stream)) - wanted))))
@@ -150,22 +154,20 @@ class Imported:
         found = [self._bound(real, {}) for real in track(self._streams(batch), "error bounds")]
         return [self._item(value) for value, _ in found], [self._item(limit) for _, limit in found]
 
-    def _real(self, stream: Floats) -> Floats:
-        """The graph's float meaning on one real input stream."""
-        values = {self.input: self.references[self.input].then(stream)}
+    def _real(self, stream: Array) -> Floats:
+        """The graph's float meaning on one input stream."""
+        values = {self.input: self.references[self.input].then(stream.astype(np.float64))}
         for node in self.raw.nodes:
             reference = self.references[node.name]
             values[node.name] = reference.then(node.op.real([values[i] for i in node.inputs], reference))
         return values[self.raw.outputs[0]]
 
-    def _bound(self, real: Floats, layers: dict[str, tuple[float, float, float]]) -> tuple[Floats, Floats]:
-        """Golden output and its bound for one real input stream; updates the worst of each layer."""
+    def _bound(self, stream: Array, layers: dict[str, tuple[float, float, float]]) -> tuple[Floats, Floats]:
+        """Golden output and its bound for one input stream; updates the worst of each layer."""
         types = self.raw.types
-        trace = self.raw.trace({self.input: self.input_type.fixed.quantize(real)})
+        trace = self.raw.trace({self.input: self._quantized(stream)})
         value = {n: types[n].fixed.dequantize(x) for n, x in trace.items()}
-        entry = self.references[self.input]
-        none = np.zeros(())
-        bound = {self.input: entry.bound(self.input_type.fixed, real, value[self.input], none, none)}
+        bound = {self.input: self._entry_bound(stream, value[self.input])}
         for node in self.raw.nodes:
             reference, output = self.references[node.name], value[node.name]
             inputs = [value[i] for i in node.inputs]
@@ -178,6 +180,17 @@ class Imported:
             _worst(layers, node.name, error, local + room)
         (result,) = self.raw.outputs
         return value[result], bound[result]
+
+    def _entry_bound(self, stream: Array, value: Floats) -> Floats:
+        """Bound of what quantizing the input changes; integers are exact."""
+        none = np.zeros(())
+        if self.ids is not None:
+            return np.zeros_like(value)
+        real = stream.astype(np.float64)
+        return self.references[self.input].bound(self.input_type.fixed, real, value, none, none)
+
+    def _quantized(self, stream: Array) -> Ints:
+        return self.input_type.fixed.quantize(stream) if self.ids is None else stream.astype(np.int64)
 
     def save(self, path: str | Path) -> None:
         """Write everything but the float model to one .npz file."""
@@ -200,10 +213,11 @@ class Imported:
                 "graph": structure,
                 "entry": layout.as_json(self.entry),
                 "exit": layout.as_json(self.exit),
+                "ids": self.ids,
                 "references": references,
             }
         )
-        np.savez_compressed(path, model=np.array(text), **arrays)
+        files.write(path, {"model": np.array(text), **arrays})
 
     @staticmethod
     def load(path: str | Path) -> Imported:
@@ -213,24 +227,26 @@ class Imported:
             DataError: the file is missing or was not written by `save`.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {k: file[k] for k in file.files}
+            arrays = files.read(path)
             data = json.loads(str(arrays.pop("model")))
             raw = from_dict(data["graph"], arrays)
             references = {name: _reference(r, arrays) for name, r in data["references"].items()}
-            return Imported(raw, layout.from_json(data["entry"]), layout.from_json(data["exit"]), references)
+            entry, exit = layout.from_json(data["entry"]), layout.from_json(data["exit"])
+            return Imported(raw, entry, exit, references, ids=data.get("ids"))
         except (OSError, KeyError, ValueError) as error:
             raise DataError(str(path), f"cannot be read: {error}", "a file written by Imported.save") from error
 
     def _items(self, batch: Any) -> list[Array]:
         try:
-            return calibrate.items(batch, self.entry.shape, "batch")
+            tokens = self.input_type.tokens
+            length = tokens if isinstance(tokens, Length) else None
+            return calibrate.items(batch, self.entry.shape, "batch", self.ids, length)
         except CalibrationError as error:
             raise DataError(error.place, error.problem, error.allowed) from None
 
-    def _streams(self, batch: Any) -> list[Floats]:
-        """Real [tokens, channels] of every item."""
-        return [layout.to_stream(self.entry, item.astype(np.float64)) for item in self._items(batch)]
+    def _streams(self, batch: Any) -> list[Array]:
+        """[tokens, channels] of every item."""
+        return [layout.to_stream(self.entry, item) for item in self._items(batch)]
 
     def _item(self, stream: Floats) -> Floats:
         """One output stream in torch layout, without the batch dimension."""

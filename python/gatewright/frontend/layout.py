@@ -92,6 +92,12 @@ def sequence(channels: int, length: int | None, channels_first: bool) -> View:
     return View(((), c, t) if channels_first else ((), t, c), t, c)
 
 
+def scalars(length: int | None) -> View:
+    """[N, L]: one token of one channel per step."""
+    t = axes(("t", length))
+    return View(((), t), t, ())
+
+
 def reshape(view: View, shape: Shape) -> View:
     """The view with its elements, in row-major order, regrouped to `shape`; axes are split as needed.
 

@@ -68,12 +68,17 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A traced network with one input and one output; steps are in topological order."""
+    """A traced network with one input and one output; steps are in topological order.
+
+    Attributes:
+        ids: None when the input holds real numbers; for integers, how many there are: 0 to ids - 1.
+    """
 
     input: str
     shape: Shape
     steps: tuple[Step, ...]
     output: str
+    ids: int | None = None
 
     @property
     def readers(self) -> dict[str, list[Step]]:
@@ -89,7 +94,7 @@ def runner(program: Program, wide: bool) -> Callable[[Array], dict[str, Array]]:
     """A function that runs one item, shape [1, ...], and returns every tensor value by name.
 
     Args:
-        wide: compute in float64 instead of float32.
+        wide: compute in float64 instead of float32; an input of integers stays one.
     """
     import torch
 
@@ -109,7 +114,8 @@ def runner(program: Program, wide: bool) -> Callable[[Array], dict[str, Array]]:
         return [bind(v, values) for v in value] if isinstance(value, list) else value
 
     def run(item: Array) -> dict[str, Array]:
-        values: dict[str, Any] = {program.input: torch.from_numpy(np.array(item)).to(kind)}
+        start = torch.from_numpy(np.array(item)).to(kind if program.ids is None else torch.int64)
+        values: dict[str, Any] = {program.input: start}
         with torch.no_grad(), one_thread():
             for step, args in prepared:
                 bound = {k: bind(v, values) for k, v in args.items()}

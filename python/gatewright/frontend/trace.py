@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BATCH_NORM = "aten._native_batch_norm_legit_no_training.default"
 """What functionalization makes of an evaluation-mode batch-norm."""
 
+ATTENTION = ("scaled_dot_product", "multi_head_attention", "transformer_encoder_layer", "matmul", "bmm")
+"""Parts of the names of calls that attention is traced to."""
+
 
 def trace(model: torch.nn.Module, example: torch.Tensor, dynamic: Mapping[int, tuple[int, int]]) -> Program:
     """Export `model` for a batch of one.
@@ -53,7 +56,25 @@ def trace(model: torch.nn.Module, example: torch.Tensor, dynamic: Mapping[int, t
             f"{len(signature.user_inputs)} inputs and {len(signature.user_outputs)} outputs",
             "one tensor in, one tensor out",
         )
+    _refuse_attention(exported)
     return _program(exported)
+
+
+def _refuse_attention(exported: torch.export.ExportedProgram) -> None:
+    """Raise UnsupportedError for attention that is not one operator, before its other pieces are met."""
+    active = set(exported.graph_signature.user_inputs)
+    for node in exported.graph.nodes:
+        if not any(n.name in active for n in node.all_input_nodes):
+            continue
+        active.add(node.name)
+        reads = [a for a in (*node.args, *node.kwargs.values()) if getattr(a, "name", None) in active]
+        if len(reads) > 1 and any(part in str(node.target) for part in ATTENTION):
+            raise UnsupportedError(
+                f"{module_path(node) or 'model'} ({node.target})",
+                f"{node.target} is not supported",
+                "attention as one call, gatewright.nn.TopKAttention",
+                "convert the model with gatewright.nn.sparsify before importing it",
+            )
 
 
 def _export(

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gatewright.errors import UnsupportedError
 from gatewright.fixed import MAX_WIDTH, Fixed, Floats, Ints, accumulator, enclosing, on_grid
-from gatewright.frontend.calibrate import choose_weight
+from gatewright.frontend.calibrate import choose_weight, weight_fracs
 from gatewright.frontend.config import QuantConfig
 
 GUARD = 2
@@ -31,11 +32,8 @@ def matrix(
     outs = len(weight)
     flat = weight.reshape(outs, -1)
     sums = accumulator(x, Fixed(config.weight_bits, 0), flat.shape[1])
-    groups = list(flat) if config.per_channel else [flat]
-    biases = list(bias.reshape(-1, 1)) if config.per_channel else [bias]
-    chosen = [_frac(w, b, x, output, sums, config) for w, b in zip(groups, biases, strict=True)]
-    frac = np.array(_filled(chosen, x, output, config.weight_bits), np.int64)
-    frac = np.broadcast_to(frac, (outs,))
+    rows = flat if config.per_channel else flat.reshape(1, -1)
+    frac = np.broadcast_to(_fracs(rows, bias.reshape(len(rows), -1), x, output, sums, config), (outs,))
     form = Fixed(config.weight_bits, 0)
     integers = form.quantize(np.ldexp(flat, frac[:, None]))
     offsets = np.floor(np.ldexp(bias, x.frac + frac) + 0.5)
@@ -52,29 +50,37 @@ def matrix(
     return integers.reshape(weight.shape), offsets.astype(np.int64), shift.astype(np.int64), width
 
 
-def _frac(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> int | None:
-    """Binary point of one group of weights; None when all are 0."""
-    if not weight.any():
-        return None
-    exact = on_grid(weight, config.weight_bits)
-    if exact is None:
-        frac = choose_weight(weight, config.weight_bits, config.method).frac
-        # Beyond this shift no weight could move the result: that precision would only widen the hardware.
-        return min(frac, sums.width + output.frac - x.frac)
-    frac, room = exact.frac, 0
-    while room < config.weight_bits and _fits(weight, frac + room + 1, config.weight_bits):
+def _fracs(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> Ints:
+    """Binary point of each row of weights."""
+    # Beyond this shift no weight could move the result: that precision would only widen the hardware.
+    finest = sums.width + output.frac - x.frac
+    frac = np.minimum(weight_fracs(weight, config.weight_bits, config.method), finest)
+    for row in np.flatnonzero(_maybe_on_grid(weight, config.weight_bits)):
+        exact = on_grid(weight[row], config.weight_bits)
+        if exact is not None:
+            frac[row] = _exact_frac(weight[row], bias[row], exact.frac, x, output, config.weight_bits)
+    some = weight.any(axis=1)
+    # Channels without weights share the finest binary point of the others; alone, the bias decides.
+    frac[~some] = frac[some].max() if some.any() else output.frac - x.frac + config.weight_bits
+    return frac
+
+
+def _maybe_on_grid(weight: Floats, bits: int) -> npt.NDArray[np.bool_]:
+    """False for rows that are on no grid that `bits` can reach: a row on a grid is on every finer one."""
+    peak = np.abs(weight).max(axis=1)
+    scaled = np.ldexp(weight, (bits + 1 - np.frexp(peak)[1])[:, None])
+    return np.asarray((scaled == np.rint(scaled)).all(axis=1))
+
+
+def _exact_frac(weight: Floats, bias: Floats, frac: int, x: Fixed, output: Fixed, bits: int) -> int:
+    """Binary point of a row of weights that lie on the grid of `frac`."""
+    room = 0
+    while room < bits and _fits(weight, frac + room + 1, bits):
         room += 1
     if _whole(bias, x.frac + frac):
         return frac
     # The bias is off the grid: a finer binary point keeps the weights exact and rounds the bias less.
     return max(frac, min(frac + room, output.frac + GUARD - x.frac))
-
-
-def _filled(chosen: list[int | None], x: Fixed, output: Fixed, bits: int) -> list[int]:
-    """Channels without weights share the finest binary point of the others; alone, the bias decides."""
-    known = [c for c in chosen if c is not None]
-    spare = max(known) if known else output.frac - x.frac + bits
-    return [spare if c is None else c for c in chosen]
 
 
 def _fits(values: Floats, frac: int, bits: int) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from math import ceil
 
 import numpy as np
@@ -53,10 +54,12 @@ def depths(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, Depth]:
             found[name, port] = _depth(graph, name, port, peak + BURST_SLACK, reason)
     bursts = dict(found)
     for (name, port), (lag, fork) in join_lags(graph, foldings).items():
-        held = _held(graph, fork, graph.node(name).inputs[1 - port], bursts)
+        others = [value for i, value in enumerate(graph.node(name).inputs) if i != port]
+        held = max(_held(graph, fork, value, bursts) for value in others)
         least = lag + JOIN_SLACK + held
         if (name, port) not in found or found[name, port].tokens < least:
-            reason = f"runs up to {lag} tokens ahead of the other input after the fork of {fork}"
+            reason = f"runs up to {lag} tokens ahead of {'the other input' if len(others) == 1 else 'another input'}"
+            reason += f" after the fork of {fork}"
             reason += f", whose own FIFOs hold {held}" if held else ""
             found[name, port] = _depth(graph, name, port, least, reason)
     return found
@@ -101,23 +104,38 @@ def _dependence(graph: Graph, foldings: Mapping[str, Folding], fork: str) -> dic
     return found
 
 
+def _dominators(graph: Graph, fork: str) -> dict[str, frozenset[str]]:
+    """Per value reachable from `fork`: the values that every path to it goes through, itself and `fork` included."""
+    found = {fork: frozenset({fork})}
+    for node in graph.nodes:
+        sources = [found[i] for i in node.inputs if i in found]
+        if sources and node.name != fork:
+            found[node.name] = frozenset.intersection(*sources) | {node.name}
+    return found
+
+
 def _lags(node: Node, reach: Mapping[str, Ints]) -> dict[int, int]:
-    """Per input port of a join, how many tokens it runs ahead of the other one."""
-    found = {}
-    for early, late in ((0, 1), (1, 0)):
+    """Per input port of a join, how many tokens it runs ahead of the latest other one."""
+    found: dict[int, int] = {}
+    for early, late in permutations(range(len(node.inputs)), 2):
         need_early, need_late = reach[node.inputs[early]], reach[node.inputs[late]]
         arrived = np.searchsorted(need_early, need_late, side="right")
-        found[early] = max(1, int(np.max(arrived - np.arange(len(need_late)))))
+        found[early] = max(found.get(early, 1), int(np.max(arrived - np.arange(len(need_late)))))
     return found
 
 
 def join_lags(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, tuple[int, str]]:
-    """(tokens, forked value) per input of a join whose inputs have a common ancestor; the worst ancestor counts."""
+    """(tokens, forked value) per input of a join whose inputs have a common ancestor; the worst ancestor counts.
+
+    An ancestor behind which the paths meet again in one value does not count: that value is where they part.
+    """
     found: dict[Link, tuple[int, str]] = {}
     for fork in (value for value, users in graph.users.items() if len(users) > 1):
-        reach = _dependence(graph, foldings, fork)
+        reach, through = _dependence(graph, foldings, fork), _dominators(graph, fork)
         for node in graph.nodes:
             if len(node.inputs) < 2 or any(i not in reach for i in node.inputs):
+                continue
+            if frozenset.intersection(*(through[i] for i in node.inputs)) != {fork}:
                 continue
             for port, lag in _lags(node, reach).items():
                 if (node.name, port) not in found or found[node.name, port][0] < lag:

@@ -1,75 +1,132 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lowered design as the scheduler's pipeline: stages of operators, width changes, FIFOs."""
+"""Cycles of a lowered design: its pipeline for the scheduler, and the ring of its loop."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import gcd
+from dataclasses import dataclass
 
 import numpy as np
 
-from gatewright.graph import Folding, Graph, Stage
+from gatewright.errors import DataError
+from gatewright.graph import Folding, Graph, Instance, Stage, most_tokens
+from gatewright.lower.depths import depths
+from gatewright.lower.network import boundary_lanes
 from gatewright.lower.rtl import RtlDesign
+from gatewright.lower.stages import Value, Walk
+from gatewright.ops.loop import Loop
+from gatewright.schedule import inside
 from gatewright.scheduler.cycles import Prediction, predict
-from gatewright.scheduler.pipeline import LINK, Operator, Pipeline, Source
+from gatewright.scheduler.pipeline import Operator, Pipeline, Source
+from gatewright.scheduler.ring import Ring, RingPrediction, simulate_ring
 
-FIFO_LATENCY = 2
-"""Cycles through an empty `stream_fifo`: memory and output register."""
+GUARD_LATENCY = 5
+"""Cycles from the last beat of a sequence into `sequence_guard` to its first beat out."""
+OUTSIDE = "0outside"
+"""What comes to the guard; no value of a graph has such a name."""
+
+
+def _walk(graph: Graph, foldings: Mapping[str, Folding], design: RtlDesign, lengths: Sequence[Sequence[int]]) -> Walk:
+    values = {
+        port.value: Value.outside(tuple(kind[i] for kind in lengths), port.kind.channels, port.lanes)
+        for i, port in enumerate(design.inputs)
+    }
+    return Walk(graph, foldings, design.instances, design.depths, values)
 
 
 def pipeline(
     graph: Graph, foldings: Mapping[str, Folding], design: RtlDesign, lengths: Sequence[Sequence[int]]
 ) -> Pipeline:
-    """The cycle model of `design`.
+    """The cycle model of `design`, which has no loop.
 
     Args:
         lengths: per kind of sequence, the tokens of each graph input.
     """
-    counts = {value: tuple(kind[i] for kind in lengths) for i, value in enumerate(graph.inputs)}
-    lanes = {p.value: p.lanes for p in design.inputs}
-    sources = tuple(Source(value, counts[value], kind.channels // lanes[value]) for value, kind in graph.inputs.items())
-    operators: list[Operator] = []
+    walk = _walk(graph, foldings, design, lengths)
     for node in graph.nodes:
-        types, folding = graph.input_types(node), foldings[node.name]
-        stages = tuple(tuple(node.op.stages(folding, counts[node.inputs[0]][k], *types)) for k in range(len(lengths)))
-        inputs = []
-        instance = design.instances.get(node.name)
-        for port, value in enumerate(node.inputs):
-            if instance is not None:
-                at = (node.name, port, value)
-                operators += _link(
-                    design, at, types[port].channels, lanes[value], instance.in_lanes[port], counts[value]
-                )
-                value = operators[-1].name if operators and operators[-1].name == f"{node.name}.{port}" else value
-            inputs.append(value)
-        operators.append(Operator(node.name, tuple(inputs), stages))
-        counts[node.name] = tuple(
-            len(kind[-1].need) if kind else n for kind, n in zip(stages, counts[node.inputs[0]], strict=True)
-        )
-        lanes[node.name] = lanes[node.inputs[0]] if instance is None else instance.out_lanes
-    return Pipeline(sources, tuple(operators), graph.outputs)
+        walk.add(node)
+    return Pipeline(tuple(map(walk.source, graph.inputs)), walk.take(), graph.outputs)
 
 
-def _link(
-    design: RtlDesign, at: tuple[str, int, str], channels: int, given: int, wanted: int, counts: Sequence[int]
-) -> list[Operator]:
-    """What stands between a value and the operator that reads it: width change and FIFO, or nothing."""
-    name, port, value = at
-    depth = design.depths.get((name, port))
-    if depth is None and given == wanted:
-        return []
-    # A change between lanes of which neither divides the other goes through their common divisor.
-    narrow, latency, queue = gcd(given, wanted), 0, LINK
-    if given > narrow:
-        # The final beat is shifted out part by part.
-        latency += given // narrow
-    if wanted > narrow:
-        latency += 1
-    if depth is not None:
-        latency += FIFO_LATENCY
-        queue += depth.tokens
-    stages = tuple((Stage(np.arange(n), channels // narrow, latency, channels // given, ahead=queue),) for n in counts)
-    return [Operator(f"{name}.{port}", (value,), stages)]
+@dataclass(frozen=True, eq=False)
+class Looped:
+    """A design with a loop: the ring, and what stands before and behind it."""
+
+    ring: Ring
+    before: Pipeline
+    after: Pipeline | None
+
+
+def looped(
+    graph: Graph, foldings: Mapping[str, Folding], design: RtlDesign, lengths: Sequence[Sequence[int]]
+) -> Looped:
+    """The cycle model of a `design` with one loop, through which everything passes.
+
+    Args:
+        lengths: as in `pipeline`.
+
+    Raises:
+        DataError: there are more loops, or something passes by the loop.
+    """
+    loops = [node for node in graph.nodes if isinstance(node.op, Loop)]
+    if len(loops) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        problem = f"{len(loops)} loops, {len(graph.inputs)} inputs, {len(graph.outputs)} outputs"
+        raise DataError(f"graph {graph.name}", problem, "one of each for a prediction of cycles")
+    (node,), (entry,) = loops, graph.inputs
+    assert isinstance(node.op, Loop)
+    walk, behind = _walk(graph, foldings, design, lengths), {node.name}
+    outside = _guard(walk, entry)
+    for other in graph.nodes:
+        if behind.isdisjoint(other.inputs):
+            if other is not node:
+                walk.add(other)
+        elif behind.issuperset(other.inputs):
+            behind.add(other.name)
+        else:
+            raise DataError(f"node {other.name}", "joins the loop's result with what is before it", "one path")
+    prefix, given = f"{node.name}.", walk.values[node.inputs[0]]
+    inner = {k.removeprefix(prefix): i for k, i in design.instances.items() if k.startswith(prefix)}
+    ring, ends = ring_of(node.op, inside(foldings, node.name), inner, given.counts)
+    source = walk.link((node.name, 0), node.inputs[0], ends.lanes)
+    before = Pipeline((outside,), walk.take(), (source,))
+    walk.values[node.name] = Value.outside(given.counts, ends.channels, ends.lanes)
+    for other in graph.nodes:
+        if other.name in behind - {node.name}:
+            walk.add(other)
+    operators = walk.take()
+    after = Pipeline((walk.source(node.name),), operators, graph.outputs) if operators else None
+    return Looped(ring, before, after)
+
+
+def _guard(walk: Walk, entry: str) -> Source:
+    """Whole sequences only: the guard makes the graph's input of what comes from outside."""
+    value, depth = walk.values[entry], 2 * most_tokens(walk.graph.inputs[entry].tokens)
+    beats = value.beats
+    stages = tuple(
+        (Stage(np.full(n, n - 1), beats, GUARD_LATENCY + beats, beats, ahead=depth - n),) for n in value.counts
+    )
+    walk.operators.append(Operator(entry, (OUTSIDE,), stages))
+    return Source(OUTSIDE, value.counts, beats)
+
+
+def ring_of(
+    loop: Loop, foldings: Mapping[str, Folding], instances: Mapping[str, Instance], counts: tuple[int, ...]
+) -> tuple[Ring, Value]:
+    """The ring of a loop, and what leaves its body.
+
+    Args:
+        foldings, instances: of the nodes inside, by their own names.
+        counts: tokens of each kind of sequence.
+    """
+    body = loop.bodies[0]
+    ((entry, kind),), (end,) = body.inputs.items(), body.outputs
+    lanes = instances[end].out_lanes if end in instances else boundary_lanes(body, instances, entry)
+    first = Value.outside(counts, kind.channels, lanes)
+    walk = Walk(body, foldings, instances, depths(body, foldings), {entry: first})
+    for node in body.nodes:
+        walk.add(node)
+    layer, last = Pipeline((walk.source(entry),), walk.take(), body.outputs), walk.values[end]
+    return Ring(layer, len(loop.bodies), loop.slots, loop.sequences, trickle=last.spread - (last.beats - 1)), last
 
 
 def cycles(
@@ -81,4 +138,15 @@ def cycles(
         lengths: per sequence, in order, the tokens of each graph input.
     """
     kinds = list(dict.fromkeys(tuple(n) for n in lengths))
-    return predict(pipeline(graph, foldings, design, kinds), [kinds.index(tuple(n)) for n in lengths])
+    order = [kinds.index(tuple(n)) for n in lengths]
+    if not any(isinstance(node.op, Loop) for node in graph.nodes):
+        return predict(pipeline(graph, foldings, design, kinds), order)
+    model = looped(graph, foldings, design, kinds)
+    return as_prediction(simulate_ring(model.ring, order, None, model.before, model.after))
+
+
+def as_prediction(found: RingPrediction) -> Prediction:
+    """A ring's batch in the terms of a pipeline's."""
+    ends = found.finished
+    period = float(ends[-1] - ends[-2]) if len(ends) > 1 else float(ends[0])
+    return Prediction(found.cycles, ends, period, True, found.peaks)

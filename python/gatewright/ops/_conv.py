@@ -6,15 +6,15 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints
-from gatewright.graph import Cost, Folding, Op, Reference, Stage, TensorType, least_tokens, most_tokens
+from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, least_tokens, most_tokens
 from gatewright.ops._bounds import matrix_bound, matrix_real, real_patches
-from gatewright.ops._matrix import Matrix
+from gatewright.ops._matrix import Matrix, spell
 from gatewright.ops._matrix_cost import matrix_cost
 from gatewright.ops._window import Window
 
@@ -28,6 +28,8 @@ BUSY = 1.1
 
 class _Convolution(Op):
     """A convolution; `Folding.lanes` are the channels per beat that enter the window."""
+
+    free_points: ClassVar[bool] = True
 
     weight: Ints
     bias: Ints
@@ -156,17 +158,33 @@ class _Convolution(Op):
         last = [Stage(np.arange(1, count + 1) * vectors - 1, 1, 0)] if vectors > 1 else []
         return [*window.stages(tokens, chunks, most_tokens(x.tokens)), first, *rest, *last]
 
-    def common_parameters(self, folding: Folding, x: TensorType) -> dict[str, int]:
-        """SystemVerilog parameters that both convolutions have."""
-        self.check_folding(folding)
-        window = self.window()
-        return {
+    @abstractmethod
+    def shape_parameters(self) -> dict[str, int]:
+        """SystemVerilog parameters of the window."""
+
+    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
+        return self.rtl_banked(folding, [self], [inputs])
+
+    @classmethod
+    def rtl_banked(
+        cls, folding: Folding, ops: Sequence[_Convolution], inputs: Sequence[tuple[TensorType, ...]]
+    ) -> Instance:
+        first, (x,) = ops[0], inputs[0]
+        first.check_folding(folding)
+        shape = first.shape_parameters()
+        for k, one in enumerate(ops[1:], 1):
+            if one.shape_parameters() != shape:
+                raise GraphError(f"{cls.name()}.window", f"{one.shape_parameters()} in iteration {k}", f"{shape}")
+        parameters, memory = spell(
+            folding, [op.matrix(t.fixed, folding.lanes) for op, (t,) in zip(ops, inputs, strict=True)]
+        )
+        common = {
             "Lanes": folding.lanes,
             "Chunks": x.channels // folding.lanes,
-            "Circular": int(window.circular),
+            "Circular": int(first.window().circular),
             "MaxTokens": most_tokens(x.tokens),
-            **self.matrix(x.fixed, folding.lanes).parameters(folding),
         }
+        return Instance(cls.name(), shape | common | parameters, (folding.lanes,), folding.pe, memory, banked=True)
 
 
 def sample_groups(rng: np.random.Generator, channels: int) -> tuple[int, int]:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -76,7 +78,7 @@ class Matrix:
         """Format of the plain sum of products, exact for any weights of the width."""
         return accumulator(self.x, Fixed(self.weight_width, 0), self.ins)
 
-    @property
+    @cached_property
     def offset(self) -> Ints:
         """Bias plus the half that rounding adds: one constant per output channel."""
         half = np.where(self.shift > 0, np.int64(1) << np.maximum(self.shift - 1, 0), 0)
@@ -213,54 +215,69 @@ class Matrix:
         starts = np.where(index % group == 0, interval, 0)
         return [Stage(need[ends], starts, latency), Stage(index, folds, folds)]
 
-    def parameters(self, folding: Folding) -> dict[str, int]:
-        """SystemVerilog parameters of `linear`."""
-        self.check(folding)
-        return {
-            "In": self.ins,
-            "Out": self.outs,
-            "Groups": self.groups,
-            "Simd": folding.simd,
-            "Pe": folding.pe,
-            "Tokens": folding.tokens,
-            "InWidth": self.x.width,
-            "InSigned": int(self.x.signed),
-            "WeightWidth": self.weight_width,
-            "Pair": int(self.pairs(folding)),
-            "Port": folding.port if self.pairs(folding) else 27,
-            "AccWidth": self.accumulator.width,
-            "Plain": int(self.plain),
-            "OffsetWidth": self.offset_width,
-            "ShiftMin": self.shift_min,
-            "ShiftBits": self.shift_bits,
-            "OutWidth": self.output.width,
-            "OutSigned": int(self.output.signed),
-        }
+    def rows(self, folding: Folding) -> Ints:
+        """[rows, words] of the weight store: each row holds PE * SIMD weights, element `p * SIMD + s`.
 
-    def memory(self, folding: Folding) -> Ints:
-        """uint32 load words: the weight rows, then the offset-and-shift rows, each row in 32-bit chunks.
-
-        A weight row holds PE * SIMD weights, element `p * SIMD + s`. When pairs share a multiplier,
-        outputs 2q (low) and 2q+1 (high) are stored as `{high - (low < 0), low}`, so that the packed
-        operand is wiring: the borrow of a negative low half is paid here and not in fabric.
+        When pairs share a multiplier, outputs 2q (low) and 2q+1 (high) are stored as `{high - (low < 0), low}`, so
+        that the packed operand is wiring: the borrow of a negative low half is paid here and not in fabric.
         """
         g, o, i = self.weight.shape
         pe, simd = folding.pe, folding.simd
         rows = self.weight.reshape(g, o // pe, pe, i // simd, simd).transpose(0, 1, 3, 2, 4)
         rows = rows.reshape(-1, pe, simd)
         width = self.weight_width
-        if self.pairs(folding):
-            low, high = rows[:, 0::2], rows[:, 1::2]
-            high = (high - (low < 0)) & ((1 << (width + 1)) - 1)
-            packed = low & ((1 << width) - 1) | high << width
-            words = [chunks(packed.reshape(len(rows), -1), 2 * width + 1)]
-        else:
-            words = [chunks(rows.reshape(len(rows), -1), width)]
-        if not self.plain:
-            shift = self.shift - self.shift_min
-            both = self.offset & ((1 << self.offset_width) - 1) | shift << self.offset_width
-            words.append(chunks(both.reshape(-1, pe), self.offset_width + self.shift_bits))
-        return np.concatenate([w.reshape(-1) for w in words])
+        if not self.pairs(folding):
+            return chunks(rows.reshape(len(rows), -1), width)
+        low, high = rows[:, 0::2], rows[:, 1::2]
+        high = (high - (low < 0)) & ((1 << (width + 1)) - 1)
+        packed = low & ((1 << width) - 1) | high << width
+        return chunks(packed.reshape(len(rows), -1), 2 * width + 1)
+
+
+def spell(folding: Folding, banks: Sequence[Matrix]) -> tuple[dict[str, int], tuple[Ints, ...]]:
+    """SystemVerilog parameters of `linear` for matrices that share one unit, and the rows of its stores.
+
+    Raises:
+        GraphError: the folding does not divide them, or they need different units.
+    """
+    first = banks[0]
+    first.check(folding)
+    for k, one in enumerate(banks[1:], 1):
+        for name in ("weight.shape", "weight_width", "x.width", "x.signed", "output.width", "output.signed"):
+            ours, theirs = (attrgetter(name)(m) for m in (first, one))
+            if ours != theirs:
+                raise GraphError(f"matrix.{name}", f"{theirs} in iteration {k}, {ours} in iteration 0", "equal ones")
+    plain = all(m.plain for m in banks)
+    offset_width = max(m.offset_width for m in banks)
+    shift_min = min(m.shift_min for m in banks)
+    shift_bits = (max(int(m.shift.max()) for m in banks) - shift_min).bit_length()
+    parameters = {
+        "In": first.ins,
+        "Out": first.outs,
+        "Groups": first.groups,
+        "Simd": folding.simd,
+        "Pe": folding.pe,
+        "Tokens": folding.tokens,
+        "InWidth": first.x.width,
+        "InSigned": int(first.x.signed),
+        "WeightWidth": first.weight_width,
+        "Pair": int(first.pairs(folding)),
+        "Port": folding.port if first.pairs(folding) else 27,
+        "AccWidth": first.accumulator.width,
+        "Plain": int(plain),
+        "OffsetWidth": offset_width,
+        "ShiftMin": shift_min,
+        "ShiftBits": shift_bits,
+        "OutWidth": first.output.width,
+        "OutSigned": int(first.output.signed),
+        "Banks": len(banks),
+        "Ultra": int(folding.ultra),
+    }
+    weights = np.concatenate([m.rows(folding) for m in banks])
+    if plain:
+        return parameters, (weights,)
+    fields = [m.offset & ((1 << offset_width) - 1) | (m.shift - shift_min) << offset_width for m in banks]
+    return parameters, (weights, chunks(np.concatenate(fields).reshape(-1, folding.pe), offset_width + shift_bits))
 
 
 def chunks(rows: Ints, width: int) -> Ints:

@@ -12,6 +12,8 @@ BLOCK_DEPTH = 192
 """Memories from this depth on are taken as block RAM."""
 CONTROL = Cost(lut=70, ff=100)
 """Counters and handshakes."""
+ULTRA_DEPTH = 1024
+"""Rows from which on `store` asks for UltraRAM, where there is some."""
 CHAIN_SKID = Cost(lut=33, ff=66)
 """Register slice of a store's load chain."""
 
@@ -21,12 +23,12 @@ def matrix_cost(matrix: Matrix, folding: Folding) -> Cost:
     tokens, words = folding.tokens, matrix.ins // folding.simd
     folds = matrix.outs // folding.pe
     row = _row_bits(matrix, folding)
-    total = CONTROL + _products(matrix, folding) + _store(row, matrix.groups * folds * words)
+    total = CONTROL + _products(matrix, folding) + _store(row, matrix.groups * folds * words, folding)
     if folds > 1:
         total += _memory(tokens * folding.simd * matrix.x.width, 2 * words)
     if not matrix.plain:
         total += _rescale(matrix, folding) + _store(
-            folding.pe * (matrix.offset_width + matrix.shift_bits), matrix.groups * folds
+            folding.pe * (matrix.offset_width + matrix.shift_bits), matrix.groups * folds, folding
         )
     out = folding.pe * matrix.output.width
     if tokens > 1:
@@ -67,8 +69,11 @@ def _rescale(matrix: Matrix, folding: Folding) -> Cost:
     return Cost(lut=lut, ff=lanes * (width + matrix.output.width))
 
 
-def _store(row: int, depth: int) -> Cost:
-    """Weight memory in banks of 32 bits, with its load chain."""
+def _store(row: int, rows: int, folding: Folding) -> Cost:
+    """Weight memory in pieces of 32 bits, with its load chain; `rows` for each bank."""
+    depth = rows * folding.banks
+    if folding.ultra and depth >= ULTRA_DEPTH:
+        return CHAIN_SKID + Cost(lut=20, uram288=ceil(row / 72) * ceil(depth / 4096))
     if depth < BLOCK_DEPTH:
         return CHAIN_SKID + _memory(row, depth)
     return CHAIN_SKID + Cost(lut=20, bram36=ceil(row / 32) * ceil(depth / 512) / 2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
-from gatewright.graph import Folding, Instance, TensorType
+from gatewright.graph import TensorType
 from gatewright.ops._conv import _Convolution, sample_groups, torch_geometry
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._window import Window, check_ranks, sample_window, sequence_window
@@ -76,16 +76,12 @@ class Conv1d(_Convolution):
         output = call.output
         return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output, **geometry)
 
-    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
-        (x,) = inputs
+    def shape_parameters(self) -> dict[str, int]:
         window = self.window()
-        parameters = {
+        return {
             "Kernel": window.kernel[1],
             "Stride": window.stride[1],
             "Dilation": window.dilation[1],
             "Left": window.padding[1],
             "Right": window.padding[3],
-            **self.common_parameters(folding, x),
         }
-        memory = self.matrix(x.fixed, folding.lanes).memory(folding)
-        return Instance("conv1d", parameters, (folding.lanes,), folding.pe, memory)

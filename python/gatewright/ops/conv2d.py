@@ -10,7 +10,7 @@ import numpy as np
 
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
-from gatewright.graph import Folding, Instance, TensorType
+from gatewright.graph import TensorType
 from gatewright.ops._conv import _Convolution, sample_groups, torch_geometry
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._window import Window, check_ranks, image_window, sample_window
@@ -86,8 +86,5 @@ class Conv2d(_Convolution):
         output = call.output
         return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output, **geometry)
 
-    def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
-        (x,) = inputs
-        parameters = self.window().parameters() | self.common_parameters(folding, x)
-        memory = self.matrix(x.fixed, folding.lanes).memory(folding)
-        return Instance("conv2d", parameters, (folding.lanes,), folding.pe, memory)
+    def shape_parameters(self) -> dict[str, int]:
+        return self.window().parameters()

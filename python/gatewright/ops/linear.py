@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
 from gatewright.ops._bounds import matrix_bound, matrix_real
-from gatewright.ops._matrix import Matrix
+from gatewright.ops._matrix import Matrix, spell
 from gatewright.ops._matrix_cost import matrix_cost
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Linear(Op):
     """
 
     torch: ClassVar[tuple[str, ...]] = ("aten.linear.default", "aten.batch_norm.default")
+    free_points: ClassVar[bool] = True
 
     weight: Ints
     bias: Ints
@@ -45,8 +47,15 @@ class Linear(Op):
 
     def matrix(self, x: Fixed) -> Matrix:
         """The matrix unit for inputs of format `x`."""
-        rows = self.weight.reshape(self.groups, -1, self.weight.shape[1])
-        return Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output)
+        if x not in self._matrices:
+            rows = self.weight.reshape(self.groups, -1, self.weight.shape[1])
+            self._matrices[x] = Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output)
+        return self._matrices[x]
+
+    @cached_property
+    def _matrices(self) -> dict[Fixed, Matrix]:
+        """Those made so far: checking a large one takes a while, and the folding search asks thousands of times."""
+        return {}
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -119,5 +128,10 @@ class Linear(Op):
         return self.matrix(inputs[0].fixed).stages(folding, np.arange(tokens))
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
-        matrix = self.matrix(inputs[0].fixed)
-        return Instance("linear", matrix.parameters(folding), (folding.simd,), folding.pe, matrix.memory(folding))
+        return self.rtl_banked(folding, [self], [inputs])
+
+    @classmethod
+    def rtl_banked(cls, folding: Folding, ops: Sequence[Linear], inputs: Sequence[tuple[TensorType, ...]]) -> Instance:
+        matrices = [op.matrix(x.fixed) for op, (x,) in zip(ops, inputs, strict=True)]
+        parameters, memory = spell(folding, matrices)
+        return Instance("linear", parameters, (folding.simd,), folding.pe, memory, banked=True)

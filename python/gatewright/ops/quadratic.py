@@ -142,12 +142,12 @@ class Quadratic(Op):
             },
             (folding.lanes,),
             folding.lanes,
-            packed,
+            (packed,),
         )
 
 
 def _pack(fields: Ints, widths: tuple[int, ...]) -> Ints:
-    """[rows, lanes, 3] coefficients to load words: per lane {offset, slope, square}, each of its own width."""
+    """[rows, lanes, 3] coefficients to rows of words: per lane {offset, slope, square}, each of its own width."""
     bits = [((fields[..., k, None] >> np.arange(w)) & 1) for k, w in enumerate(widths)]
     rows = np.concatenate(bits, axis=-1).reshape(len(fields), -1)
-    return chunks(rows, 1).reshape(-1)
+    return chunks(rows, 1)

@@ -57,7 +57,7 @@ def cut(port: Port, beats: Words, lasts: Sequence[int] | Ints, lengths: Sequence
 
 def as_numbers(beats: Words) -> list[int]:
     """One Python integer per beat."""
-    raw = np.ascontiguousarray(beats, dtype="<u4").view(np.uint8).reshape(len(beats), -1)
+    raw = np.ascontiguousarray(beats, dtype="<u4").view(np.uint8).reshape(len(beats), 4 * beats.shape[1])
     return [int.from_bytes(row.tobytes(), "little") for row in raw]
 
 

@@ -7,9 +7,11 @@ import numpy as np
 
 import gatewright.ops  # noqa: F401 - finds the operators
 from gatewright.errors import GraphError
-from gatewright.fixed import Ints
+from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Folding, Graph, Length, Node, Op, TensorType, least_tokens, most_tokens
 from gatewright.ops._matrix import sample_fixed
+from gatewright.ops.loop import Loop
+from gatewright.schedule import all_nodes
 from gatewright.sim.executors import Job
 
 MAX_OUTPUT_BEATS = 4000
@@ -26,6 +28,9 @@ def random_type(rng: np.random.Generator) -> TensorType:
         tokens = int(rng.integers(2, 9)) * int(rng.integers(2, 9))
     else:
         tokens = 1
+    if rng.random() < 0.2:
+        # Token numbers, which only an embedding asks for.
+        return TensorType(tokens, 1, Fixed(int(rng.integers(1, 9)), 0, signed=False))
     return TensorType(tokens, int(rng.choice([1, 2, 3, 4, 6, 8, 12])), sample_fixed(rng))
 
 
@@ -42,6 +47,9 @@ def random_graph(rng: np.random.Generator, nodes: int | None = None) -> Graph:
         if len(placed) >= wanted and all(any(i in n.inputs for n in placed) for i in inputs):
             break
         _, kind = kinds[int(rng.integers(len(kinds)))]
+        if kind is Loop and len(inputs) > 1:
+            # The sequence guard in front of a loop takes one stream.
+            continue
         arity = kind.arity or 2
         values = list(types)
         # Unread values are likelier, so that graphs grow deep and every input is used.
@@ -100,7 +108,7 @@ def random_job(seed: int) -> Job:
     graph = random_graph(rng)
     while not graph.nodes:
         graph = random_graph(rng)
-    foldings = {n.name: _any_folding(rng, graph, n) for n in graph.nodes}
+    foldings = {name: _any_folding(rng, where, node) for name, (where, node) in all_nodes(graph)}
     inputs = random_inputs(rng, graph, int(rng.integers(2, 6)))
     results = [graph.evaluate(*sequences) for sequences in zip(*inputs, strict=True)]
     lengths = {o: [len(r[k]) for r in results] for k, o in enumerate(graph.outputs)}

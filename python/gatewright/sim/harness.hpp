@@ -33,7 +33,7 @@ void get(const T& port, uint32_t* words) {
   }
 }
 
-// Beats of one boundary stream; `words` 32-bit words per beat.
+// Beats of one boundary stream; `words` 32-bit words per beat. `last` holds the tag, if there is one, from bit 2 on.
 struct Beats {
   uint32_t* data;
   uint8_t* last;
@@ -43,7 +43,7 @@ struct Beats {
   uint32_t words;
 };
 
-enum Status : int { kDone = 0, kStalled = 1, kAssertion = 2, kUnstable = 3, kExtra = 4 };
+enum Status : int { kDone = 0, kStalled = 1, kAssertion = 2, kUnstable = 3, kExtra = 4, kRejected = 5 };
 
 // SplitMix64: small, seeded and good enough for stall patterns.
 struct Random {
@@ -80,7 +80,7 @@ class Harness {
   int load(const uint32_t* words, uint64_t count) {
     uint64_t waited = 0;
     for (uint64_t i = 0; i < count;) {
-      top_->w_data = words[i];
+      put(top_->w_data, words + i * Top::kLoadWords);
       top_->w_valid = 1;
       top_->w_last = i + 1 == count;
       top_->eval();
@@ -113,7 +113,8 @@ class Harness {
       for (int i = 0; i < Top::kInputs; i++) {
         // A beat that was offered stays offered until it is taken.
         if (!offered[i]) offered[i] = in[i].done < in[i].count && !random.below(idle_chance);
-        top_->drive(i, in[i].data + in[i].done * in[i].words, offered[i], offered[i] && in[i].last[in[i].done]);
+        const uint8_t flags = offered[i] ? in[i].last[in[i].done] : 0;
+        top_->drive(i, in[i].data + in[i].done * in[i].words, offered[i], flags);
       }
       for (int o = 0; o < Top::kOutputs; o++) top_->ready(o, !random.below(stall_chance));
       top_->eval();
@@ -150,6 +151,7 @@ class Harness {
           moved = true;
         }
       }
+      if (top_->rejected()) status = kRejected;
       tick();
       now++;
       quiet = moved ? 0 : quiet + 1;
@@ -173,11 +175,11 @@ class Harness {
   }
   void idle() {
     static const uint32_t zero[8192] = {0};
-    for (int i = 0; i < Top::kInputs; i++) top_->drive(i, zero, false, false);
+    for (int i = 0; i < Top::kInputs; i++) top_->drive(i, zero, false, 0);
     for (int o = 0; o < Top::kOutputs; o++) top_->ready(o, false);
     top_->w_valid = 0;
     top_->w_last = 0;
-    top_->w_data = 0;
+    put(top_->w_data, zero);
   }
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Top> top_;

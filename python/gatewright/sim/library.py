@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from gatewright.errors import DataError, SimulationError
 from gatewright.fixed import Ints
+from gatewright.lower.guard import TAG_BITS
 from gatewright.lower.rtl import Port, RtlDesign
 from gatewright.sim import toolchain
 from gatewright.sim.beats import Words, cut, pack
@@ -21,8 +24,12 @@ from gatewright.sim.executors import Run
 
 HARNESS = Path(__file__).with_name("harness.hpp")
 VERILATE = "--cc -O3 -Wall --assert --x-assign fast --x-initial unique --unroll-count 2".split()
-COMPILE = "-fPIC -shared -std=gnu++17 -w".split()
+COMPILE = "-fPIC -std=gnu++17 -w".split()
+LARGE = 1 << 20
+"""Bytes of generated C++ from which on the files of a design are compiled by themselves, on all cores."""
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+TAGS = 1 << TAG_BITS
+"""Tags of the sequences of a run repeat after this many."""
 PATIENCE = 100_000
 """Cycles without any handshake after which a run counts as stalled."""
 
@@ -35,6 +42,7 @@ class Status(IntEnum):
     ASSERTION = 2
     UNSTABLE = 3
     EXTRA = 4
+    REJECTED = 5
 
 
 MEANING = {
@@ -42,6 +50,7 @@ MEANING = {
     Status.ASSERTION: "an assertion of the RTL failed (its text is on the standard output)",
     Status.UNSTABLE: "an output beat changed or vanished while it was stalled",
     Status.EXTRA: "more output beats came than the graph produces",
+    Status.REJECTED: "the design rejected a sequence as malformed",
 }
 
 
@@ -97,18 +106,23 @@ def _glue(top: str, index: int, design: RtlDesign) -> str:
         cases = "".join(f" case {i}: {line.replace('@', p.prefix)};" for i, p in enumerate(ports))
         return f"switch (i) {{{cases} default: {otherwise or 'break'}; }}"
 
-    driven = "gatewright::put(@_data, w); @_valid = v; @_last = l; break"
+    driven, rejected, tag = "gatewright::put(@_data, w); @_valid = v; @_last = f & 1", "return false;", ""
+    if design.tagged:
+        # The first output's results carry the tags.
+        driven, tag = f"{driven}; @_keep = 1; @_tag = f >> 2", "if (i == 0) return m0_last | m0_tag << 2;"
+        rejected = "e_ready = 1; return e_valid;"
     return f"""
 struct Top{index} : public {top} {{
   using {top}::{top};
-  static constexpr int kInputs = {inputs}, kOutputs = {outputs};
-  void drive(int i, const uint32_t* w, bool v, bool l) {{ {switch(design.inputs, driven)} }}
+  static constexpr int kInputs = {inputs}, kOutputs = {outputs}, kLoadWords = {design.load // 32};
+  void drive(int i, const uint32_t* w, bool v, uint8_t f) {{ {switch(design.inputs, f"{driven}; break")} }}
+  bool rejected() {{ {rejected} }}
   bool taken(int i) {{ {switch(design.inputs, "return @_ready", "return false")} }}
   void ready(int i, bool r) {{ {switch(design.outputs, "@_ready = r; break")} }}
   bool valid(int i) {{ {switch(design.outputs, "return @_valid", "return false")} }}
   bool accepting(int i) {{ {switch(design.outputs, "return @_ready", "return false")} }}
   uint8_t sample(int i, uint32_t* w) {{
-    {switch(design.outputs, "gatewright::get(@_data, w); return @_last", "return 0")}
+    {switch(design.outputs, f"gatewright::get(@_data, w); {tag} return @_last", "return 0")}
   }}
 }};
 extern "C" {{
@@ -159,34 +173,42 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
                 f"design {design.name}",
             )
             glue.append(f'#include "{prefix}.h"')
-        models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
-        # Each model's header insists on being the only one of its kind in a translation unit.
-        glue += [f'#undef VL_PCH_INCLUDED\n#include "{p.relative_to(folder)}"' for p in models]
         glue += [_glue(f"V{i}", i, d) for i, d in enumerate(designs)]
-        (folder / "all.cpp").write_text("\n".join(glue))
+        models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
         include = toolchain.verilator_root() / "include"
         paths = [f"-I{p}" for p in (HARNESS.parent, folder, include, include / "vltstd")]
         paths += [f"-I{folder / f'model{i}'}" for i in range(len(designs))]
-        toolchain.run(
-            [
-                "g++",
-                optimise,
-                *COMPILE,
-                *paths,
-                "all.cpp",
-                str(runtime() / "libverilated.a"),
-                "-lpthread",
-                "-o",
-                "model.so",
-            ],
-            folder,
-            "g++",
-            timeout=1800,
-        )
+        if len(designs) > 1 or sum(p.stat().st_size for p in models) < LARGE:
+            # Many small designs in one translation unit: they share the parsing of headers. Each model's header
+            # insists on being the only one of its kind there.
+            glue += [f'#undef VL_PCH_INCLUDED\n#include "{p.relative_to(folder)}"' for p in models]
+            models = []
+        (folder / "all.cpp").write_text("\n".join(glue))
+        _compile(folder, [folder / "all.cpp", *models], [optimise, *COMPILE, *paths])
+
         for path in sorted(folder.glob("model*/*")):
             path.unlink()
 
     return toolchain.cached("library", toolchain.digest(parts), make) / "model.so"
+
+
+def _compile(folder: Path, sources: Sequence[Path], flags: Sequence[str]) -> None:
+    """Compile every source by itself, several at once, and link `model.so`."""
+
+    def one(source: Path) -> str:
+        target = f"{source.stem}.o"
+        # Constructors and the like run once.
+        options = [*flags, "-O0"] if "__Slow" in source.stem else flags
+        toolchain.run(["g++", *options, "-c", str(source), "-o", target], folder, "g++", timeout=1800)
+        return target
+
+    largest_first = sorted(sources, key=lambda p: -p.stat().st_size)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = list(pool.map(one, largest_first))
+    command = ["g++", "-shared", *objects, str(runtime() / "libverilated.a"), "-lpthread", "-o", "model.so"]
+    toolchain.run(command, folder, "g++")
+    for name in objects:
+        (folder / name).unlink()
 
 
 class Simulator:
@@ -223,10 +245,11 @@ class Simulator:
         self.close()
 
     def load(self, memory: Ints) -> None:
-        """Send load words through the chain."""
+        """Send [words, load / 32] through the chain."""
         if not len(memory):
             return
         words = np.ascontiguousarray(memory, dtype=np.uint32)
+        assert words.shape[1] == self.design.load // 32
         status = Status(
             self._function("load")(self._handle, ctypes.c_void_p(words.ctypes.data), ctypes.c_uint64(len(words)))
         )
@@ -256,7 +279,8 @@ class Simulator:
         Raises:
             SimulationError: stall, protocol violation, failed assertion, or a misplaced `last`.
         """
-        sources = [self._source(port, data) for port, data in zip(self.design.inputs, inputs, strict=True)]
+        tagged = self.design.tagged
+        sources = [self._source(port, data, tagged) for port, data in zip(self.design.inputs, inputs, strict=True)]
         sinks = []
         for port in self.design.outputs:
             beats = sum(lengths[port.value]) * port.kind.channels // port.lanes
@@ -289,9 +313,11 @@ class Simulator:
                 hint="make sim WAVES=1 writes a waveform",
             )
         results = [
-            cut(port, buffer.data[:-1], np.flatnonzero(buffer.last[:-1]), lengths[port.value])
+            cut(port, buffer.data[:-1], np.flatnonzero(buffer.last[:-1] & 1), lengths[port.value])
             for port, buffer in zip(self.design.outputs, sinks, strict=True)
         ]
+        if self.design.tagged:
+            check_tags(sinks[0].last[:-1])
         start = min(int(b.time[0]) for b in sources)
         final = max(int(b.time[-2]) for b in sinks)
         first = self.design.outputs[0]
@@ -300,11 +326,22 @@ class Simulator:
         return Run(tuple(results), final - start + 1, finished)
 
     @staticmethod
-    def _source(port: Port, sequences: Sequence[Ints]) -> _Buffer:
+    def _source(port: Port, sequences: Sequence[Ints], tagged: bool) -> _Buffer:
         if not sequences:
             raise DataError(f"input {port.value}", "no sequences", "at least one")
         packed = [pack(s, port.lanes, port.kind) for s in sequences]
         data = np.concatenate(packed)
         last = np.zeros(len(data), np.uint8)
         last[np.cumsum([len(p) for p in packed]) - 1] = 1
+        if tagged:
+            last |= (np.repeat(np.arange(len(packed)), [len(p) for p in packed]) % TAGS << 2).astype(np.uint8)
         return _Buffer(np.ascontiguousarray(data), last, np.zeros(len(data), np.uint64))
+
+
+def check_tags(flags: npt.NDArray[np.uint8]) -> None:
+    """Raise SimulationError unless result k carries the tag of sequence k."""
+    tags = flags[(flags & 1) == 1] >> 2
+    wrong = np.flatnonzero(tags != np.arange(len(tags)) % TAGS)
+    if len(wrong):
+        k = int(wrong[0])
+        raise SimulationError("output 0", f"result {k} carries tag {tags[k]}", f"tag {k % TAGS}, its sequence's")

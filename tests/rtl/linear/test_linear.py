@@ -57,3 +57,20 @@ def test_linear_plain() -> None:
     op = Linear(weight, nothing, nothing, 8, matrix.accumulator)
     assert op.matrix(x).plain
     check_module(op, TensorType(N, 8, x), folding=Folding(simd=2, pe=4), pace=(1, 4))
+
+
+@pytest.mark.parametrize("folding", [Folding(simd=4, pe=2), Folding(simd=4, pe=2, tokens=2), Folding(simd=16, pe=4)])
+def test_linear_banked(folding: Folding) -> None:
+    """Three sets of weights, biases and shifts of different binary points; every sequence uses its own."""
+    x, rng = Fixed(8, 4), np.random.default_rng(3)
+    ops = [operator(rng, 16, 4, x, output=Fixed(8, frac)) for frac in (4, 6, 1)]
+    ops[1] = Linear(ops[1].weight, ops[1].bias, ops[1].shift + 2, 8, ops[1].output)
+    interval = (16 // folding.simd) * (4 // folding.pe)
+    check_module(
+        ops[0],
+        TensorType(N, 16, x),
+        folding=folding,
+        banks=ops,
+        lengths=(1, 2, 1, 5, 1, 1, 4, 9, 2),
+        pace=(folding.tokens, interval),
+    )

@@ -23,15 +23,16 @@ class Ports:
         self.w: Source = self.bench.source("w", pace.idle)
         self.x: Sink = self.bench.sink("x", pace.stall)
         self.m: Sink = self.bench.sink("m", pace.stall, pace.patient, ("data",))
+        self.banks: Source = self.bench.source("b", fields=("data",))
 
     def load(self, extra: int = 0) -> tuple[list[int], list[int]]:
         """Queue a load of random rows and of `extra` words for later stores; returns rows and extra words."""
-        rows = random_words(self.bench.rng, self.width, self.depth)
+        rows = random_words(self.bench.rng, self.width, self.depth * parameters()["Banks"])
         words = [row >> 32 * c & 0xFFFFFFFF for row in rows for c in range(-(-self.width // 32))]
         # The bits above a row's end are nobody's.
         spare = -self.width % 32
         if spare:
-            chunks = len(words) // self.depth
+            chunks = len(words) // len(rows)
             words = [
                 w | self.bench.rng.getrandbits(spare) << 32 - spare if i % chunks == chunks - 1 else w
                 for i, w in enumerate(words)
@@ -113,11 +114,44 @@ async def short_load(dut: Any) -> None:
     await ports.bench.step(20)
 
 
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+@cocotb.parametrize(pace=PACES)
+async def banked_rounds(dut: Any, pace: Pace) -> None:
+    """Every beat of the bank port brings one round of that bank; a reload comes between two rounds."""
+    ports = Ports(dut, pace)
+    ports.banks.idle = pace.idle
+    await ports.bench.start()
+    for _ in range(2):
+        ports.m.withdraws = True
+        rows, _ = ports.load(3)
+        await ports.bench.until(lambda: ports.w.empty, LIMIT)
+        start = len(ports.m.beats)
+        order = [ports.bench.rng.randrange(parameters()["Banks"]) for _ in range(20)]
+        ports.banks.send([(bank,) for bank in order])
+        expected = [row for bank in order for row in rows[bank * ports.depth :][: ports.depth]]
+        await ports.bench.until(lambda: len(ports.m.beats) >= start + len(expected), LIMIT)  # noqa: B023
+        await ports.bench.step(20)
+        assert ports.m.words[start:] == expected
+        assert (
+            ports.m.patient
+            or ports.m.stall
+            or pace.idle
+            or ports.m.cycles[-1] - ports.m.cycles[start] == len(expected) - 1
+        )
+
+
+@pytest.mark.parametrize(("depth", "width", "banks"), [(4, 64, 3), (1, 5, 6), (3, 70, 2)])
+def test_banked_store(depth: int, width: int, banks: int) -> None:
+    run_bench("store", __file__, {"Depth": depth, "Width": width, "Banks": banks}, tests="banked_rounds")
+
+
 @pytest.mark.parametrize(("depth", "width"), [(4, 64), (1, 5), (3, 70)])
 def test_store(depth: int, width: int) -> None:
-    run_bench("store", __file__, {"Depth": depth, "Width": width}, tests="rounds|reload|reset_forgets_the_load")
+    run_bench(
+        "store", __file__, {"Depth": depth, "Width": width, "Banks": 1}, tests="rounds|reload|reset_forgets_the_load"
+    )
 
 
 def test_short_load_is_reported() -> None:
     with pytest.raises(SimulationError, match="the load ended before the store was full"):
-        run_bench("store", __file__, {"Depth": 4, "Width": 64}, tests="short_load")
+        run_bench("store", __file__, {"Depth": 4, "Width": 64, "Banks": 1}, tests="short_load")

@@ -25,7 +25,8 @@ def run(job: Job) -> Run:
     design = job.rtl
     with tempfile.TemporaryDirectory(prefix="gatewright-job-") as name:
         folder = Path(name)
-        sources = [path for path in design.write(folder / "rtl") if path.stem not in {p.stem for p in design.library}]
+        library = {p.stem for p in design.library}
+        sources = [path for path in design.write(folder / "rtl") if path.stem not in library]
         extra = [path for instance in design.instances.values() for path in instance.sources]
         sent = []
         for port, sequences in zip(design.inputs, job.inputs, strict=True):
@@ -37,7 +38,8 @@ def run(job: Job) -> Run:
                 {
                     "inputs": sent,
                     "counts": counts,
-                    "memory": design.memory.tolist(),
+                    "memory": as_numbers(design.memory.astype(np.uint32)),
+                    "tagged": design.tagged,
                     "idle": job.idle,
                     "stall": job.stall,
                     "seed": job.seed,
