@@ -16,18 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from _cpu_encoder import batches, rate, runtimes
 from _table import markdown, versions, write
+from torch import nn
 
 from gatewright import boards
 from gatewright.design import Design, fold
 from gatewright.examples._texts import SETS, minilm
-from gatewright.examples.minilm import EXAMPLE
+from gatewright.examples.minilm import CALIBRATION, EXAMPLE, MOST
+from gatewright.frontend import import_model
 from gatewright.graph import Cost
+from gatewright.nn import calibrate_selector
+from gatewright.nn.bert import BertEncoder
 from gatewright.schedule import all_nodes
 from gatewright.synth.report import COLUMNS
 
-PACE = 288
+PACE = 192
 """Cycles per token and layer of the widest operator."""
 CLOCK = 250e6
 """Hz. Assumed: nothing was placed or routed."""
@@ -37,14 +42,34 @@ INT8_MACS = 10.6e6
 """Multiply-accumulates of all matrices per token (six layers)."""
 
 
+class Layers(nn.Module):
+    """What stands behind the token table: the host looks tokens up, and sends sums of two rows."""
+
+    def __init__(self, model: BertEncoder) -> None:
+        super().__init__()
+        self.norm, self.layer = model.norm, model.layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Token and position embeddings [N, n, D] -> mean vectors [N, D]."""
+        x = self.norm(x)
+        for block in self.layer:
+            x = block(x)
+        return x.mean(1)
+
+
 def design() -> Design:
-    """The example with more in flight, folded for the whole board."""
+    """The model of the example with more in flight, folded for the whole board."""
     assert EXAMPLE.ring is not None
-    imported = EXAMPLE.study().imported
-    most = imported.input_type.tokens
-    assert not isinstance(most, int)
+    model = minilm(EXAMPLE.top, EXAMPLE.bits).eval()
+    seen = SETS["movie"]().train[:CALIBRATION]
+    calibrate_selector(model, model.batches(seen))
+    with torch.no_grad():
+        sums = [model.embed(torch.tensor(i)[None])[0] for i in seen]
+    imported = import_model(
+        Layers(model).eval(), sums[0][None], sums, config=EXAMPLE.config, dynamic={"n": (1, MOST)}, name="minilm"
+    )
     ring = replace(EXAMPLE.ring, sequences=16, group=2)
-    return fold(imported, boards.load("u200"), target=6 * PACE * most.maximum, ring=ring)
+    return fold(imported, boards.load("u200"), target=6 * PACE * MOST, ring=ring)
 
 
 def estimates(built: Design) -> dict[str, Cost]:
@@ -119,7 +144,8 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores. "
         + ("Analytic model." if quick else "Yosys, in brackets the model."),
         markdown(resource_rows(built, quick)),
-        "Weights of all six layers lie on the chip. The clock is assumed and no vendor tool was run: cell counts and "
+        "Weights of all six layers lie on the chip, the token table (30,522 rows) in the host's memory: "
+        "the host sends a sum of two rows per token. The clock is assumed and no vendor tool was run: cell counts and "
         "cycles are what open tools give; FIFOs between operators are not counted.",
         f"{COUNT} movie snippets, {tokens / COUNT:.1f} tokens on average; {used:,.0f} multiply-accumulates of the "
         "matrices per cycle are useful. Sentences per second, all measured or predicted in this run:",

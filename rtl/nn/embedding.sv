@@ -28,7 +28,9 @@ module embedding #(
     /// Outputs are two's complement.
     parameter bit          OutSigned     = 1'b1,
     /// Bits of the load chain, a multiple of 32.
-    parameter int unsigned Load          = 32
+    parameter int unsigned Load          = 32,
+    /// Large tables are UltraRAM, see row_memory.
+    parameter bit          Ultra         = 1'b0
 ) (
     input  wire logic                      clk,
     input  wire logic                      rst,      ///< synchronous, active high; forgets the load
@@ -102,7 +104,7 @@ module embedding #(
   logic [Load-1:0] y_data;
   logic y_valid, y_last, y_ready;
   row_memory #(
-      .Rows(Rows * Beats), .Width(Lanes * TableWidth), .Load(Load)
+      .Rows(Rows * Beats), .Width(Lanes * TableWidth), .Load(Load), .Ultra(Ultra)
   ) u_table (
       .clk, .rst, .enable, .address(address_q), .data(entry), .loaded(table_loaded),
       .w_data, .w_valid, .w_last, .w_ready, .x_data(y_data), .x_valid(y_valid), .x_last(y_last), .x_ready(y_ready)
@@ -120,7 +122,7 @@ module embedding #(
       if (rst) first_q <= '0;
     end
     row_memory #(
-        .Rows(Positions * Beats), .Width(Lanes * PositionWidth), .Load(Load)
+        .Rows(Positions * Beats), .Width(Lanes * PositionWidth), .Load(Load), .Ultra(Ultra)
     ) u_positions (
         .clk, .rst, .enable, .address(place_q), .data(place), .loaded(positions_loaded),
         .w_data(y_data), .w_valid(y_valid), .w_last(y_last), .w_ready(y_ready), .x_data, .x_valid, .x_last, .x_ready

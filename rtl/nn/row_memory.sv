@@ -11,6 +11,8 @@ module row_memory #(
     parameter int unsigned Width = 64,
     /// Bits of the load chain, a multiple of 32.
     parameter int unsigned Load = 32,
+    /// Memories of 1024 rows and more are UltraRAM.
+    parameter bit Ultra = 1'b0,
     /// Bits of a row number; not to be set.
     localparam int unsigned RowBits = Rows > 1 ? $clog2(Rows) : 1
 ) (
@@ -41,13 +43,25 @@ module row_memory #(
       .loaded, .write, .row, .data(row_data)
   );
 
-  logic [Width-1:0] memory[Rows];
   logic [Width-1:0] read_q, out_q;
-  always_ff @(posedge clk) begin
-    if (write) memory[row] <= row_data;
-    if (enable) begin
-      read_q <= memory[address];
-      out_q <= read_q;
+  if (Ultra && Rows >= 1024) begin : gen_ultra
+    (* ram_style = "ultra" *)
+    logic [Width-1:0] memory[Rows];
+    always_ff @(posedge clk) begin
+      if (write) memory[row] <= row_data;
+      if (enable) begin
+        read_q <= memory[address];
+        out_q <= read_q;
+      end
+    end
+  end else begin : gen_any
+    logic [Width-1:0] memory[Rows];
+    always_ff @(posedge clk) begin
+      if (write) memory[row] <= row_data;
+      if (enable) begin
+        read_q <= memory[address];
+        out_q <= read_q;
+      end
     end
   end
   assign data = out_q;

@@ -79,6 +79,7 @@ class QuantConfig:
         context: int | None = None,
         hidden: int | None = None,
         gelu: int | None = None,
+        table: int = 10,
         method: str = "range",
         **choices: Any,
     ) -> QuantConfig:
@@ -93,6 +94,7 @@ class QuantConfig:
             context: results of attention.
             hidden: what the activation function reads.
             gelu: its results; one bit more than `bits` by default.
+            table: of embeddings; an error there reaches every layer, and the table costs no multiplier.
             method: see the class; norms have channels that are far larger than the rest and matter, so nothing is to
                 saturate. Tables of embeddings, whose outliers are rare tokens, have the least squared error.
             choices: `tie`, `per_channel`, and `overrides`, which come after those for the classes.
@@ -106,7 +108,7 @@ class QuantConfig:
             "*:top_k_attention": {"activation_bits": context, "argument_bits": qkv, "operand_bits": None},
             "*:pwl": {"activation_bits": gelu, "argument_bits": hidden, "operand_bits": None},
             "*:relu": {"activation_bits": gelu, "operand_bits": None},
-            "*:embedding": {"method": "mse"},
+            "*:embedding": {"method": "mse", "weight_bits": table},
         }
         for key, values in choices.pop("overrides", {}).items():
             classes[key] = {**classes.pop(key, {}), **values}

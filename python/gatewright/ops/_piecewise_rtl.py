@@ -13,6 +13,7 @@ from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Cost
 from gatewright.ops._matrix import chunks
 from gatewright.ops._piecewise import Table
+from gatewright.ops._window import memory_cost
 
 
 def levels(tables: Sequence[Table]) -> int:
@@ -68,13 +69,21 @@ def pack(fields: Sequence[Ints], widths: Sequence[int]) -> Ints:
     return chunks(np.concatenate([p.reshape(len(p), -1) for p in parts], axis=1), 1)
 
 
-def pipeline_cost(lanes: int, table: Table, x: Fixed, output: Fixed) -> Cost:
-    """Resources of `piecewise` for one table, with its load chain."""
+def pipeline_cost(lanes: int, table: Table, x: Fixed, output: Fixed, banks: int = 1) -> Cost:
+    """Resources of `piecewise` for `banks` tables like this one, with its load chain."""
     depth, wide = levels([table]), x.width + (not x.signed)
     slope, offset, _ = table.widths(x)
     line = slope + offset
     steps = (depth + 1) // 2
+    lines = memory_cost(line, banks << depth)
     # Per lane: memory of lines, a comparison per level with the knots' memory, saturation.
-    lut = ceil(line / 14) * 8 * ceil((1 << depth) / 32) + depth * wide + 2.5 * output.width
+    lut = lines.lut + depth * wide + 2.5 * output.width
+    if banks > 1:
+        # The first levels' knots are no longer constants in registers, and each level is addressed by its bank.
+        lut += sum(ceil(wide / 14) * 8 * ceil((banks << k) / 32) for k in range(depth))
     ff = (steps + 1) * wide + line + sum(min(2 * s + 2, depth) for s in range(steps))
-    return Cost(lut=55 + lanes * lut, ff=105 + max(0, line + x.width - 32) + lanes * ff, dsp=lanes)
+    lane = Cost(lut=lut, ff=ff, dsp=1, bram36=lines.bram36)
+    total = Cost(lut=55, ff=105 + max(0, line + x.width - 32))
+    for _ in range(lanes):
+        total += lane
+    return total

@@ -15,6 +15,7 @@ from gatewright.fixed import Fixed, Floats, Ints, enclosing
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, most_tokens
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes
 from gatewright.ops._matrix import chunks, sample_fixed
+from gatewright.ops._matrix_cost import ULTRA_DEPTH
 from gatewright.ops._window import memory_cost
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 LATENCY = 5 + SKID_LATENCY
 """Token number, row number, two steps of the memory, sum, register slice."""
-ULTRA_BITS = 1 << 21
-"""Tables from this size on, 57 BRAM36, are taken as UltraRAM."""
 BLOCK = 1 << 16
 """Entries that are packed at a time: packing takes one byte per bit, and tables are large."""
 POSITION_GUARD = 4
@@ -142,7 +141,7 @@ class Embedding(Op):
             total += lane
         for w, rows in sizes:
             if rows:
-                total += _memory(lanes * w, rows * beats) + Cost(lut=45, ff=90 + max(0, lanes * w - 32))
+                total += _memory(lanes * w, rows * beats, folding.ultra) + Cost(lut=45, ff=90 + max(0, lanes * w - 32))
         return total
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
@@ -173,6 +172,7 @@ class Embedding(Op):
             "PositionShift": self.position_shift,
             "OutWidth": self.output.width,
             "OutSigned": int(self.output.signed),
+            "Ultra": int(folding.ultra),
         }
         memory = [packed(self.table.reshape(-1, lanes), table)]
         if len(self.positions):
@@ -180,9 +180,9 @@ class Embedding(Op):
         return Instance("embedding", parameters, (1,), lanes, tuple(memory))
 
 
-def _memory(width: int, depth: int) -> Cost:
-    """Large tables in UltraRAM of 4096 x 72 bits, smaller ones as `memory_cost` has it; without their registers."""
-    if width * depth >= ULTRA_BITS:
+def _memory(width: int, depth: int, ultra: bool) -> Cost:
+    """Deep tables in UltraRAM of 4096 x 72 bits if there is any, others as `memory_cost` has it; without registers."""
+    if ultra and depth >= ULTRA_DEPTH:
         return Cost(uram288=ceil(width / 72) * ceil(depth / 4096))
     found = memory_cost(width, depth)
     return Cost(bram36=found.bram36) if found.bram36 else Cost(lut=found.lut)

@@ -205,7 +205,7 @@ class LayerNorm(Op):
         for _ in range(lanes):
             total += lane
         for _ in range(ceil(row / 32)):
-            total += _memory(32, beats)
+            total += _memory(32, beats * folding.banks)
         return total
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:

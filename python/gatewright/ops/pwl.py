@@ -131,7 +131,7 @@ class Pwl(Op):
 
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         out = folding.lanes * self.output.width
-        pipeline = pipeline_cost(folding.lanes, self.table, inputs[0].fixed, self.output)
+        pipeline = pipeline_cost(folding.lanes, self.table, inputs[0].fixed, self.output, folding.banks)
         return pipeline + Cost(lut=out, ff=2 * out)
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:

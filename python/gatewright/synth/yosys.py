@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -23,6 +24,7 @@ TIMEOUT = 3600
 """Seconds that one module may take."""
 
 _RESULT = "cells.json"
+_ERROR = re.compile(r"\berror:", re.IGNORECASE)
 
 
 @cache
@@ -112,7 +114,7 @@ def _run(top: str, folder: Path, timeout: float) -> None:
         toolchain.run(command, folder, f"yosys, module {top}", timeout, env=dict(os.environ))
     except ToolError as error:
         log = folder / "yosys.log"
-        wrong = [x for x in log.read_text().splitlines() if "error" in x.lower()] if log.exists() else []
+        wrong = [x for x in log.read_text().splitlines() if _ERROR.search(x)] if log.exists() else []
         if not wrong:
             raise
         raise ToolError(error.place, "\n".join(wrong[:10])) from None

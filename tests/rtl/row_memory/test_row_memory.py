@@ -25,7 +25,7 @@ async def random_reads(dut: Any, share: float) -> None:
         words = [row >> p["Load"] * c & ((1 << p["Load"]) - 1) for row in rows for c in range(chunks)]
         later = random_words(bench.rng, p["Load"], 3)
         w.send_sequence(words + later)
-        await bench.until(lambda: w.empty, 1000)
+        await bench.until(lambda: w.empty, 1000 + 2 * len(words))
         await bench.step(5)
         assert dut.loaded.value and x.words[-3:] == later
         wanted: list[int] = []
@@ -40,6 +40,6 @@ async def random_reads(dut: Any, share: float) -> None:
                 assert int(dut.data.value) == wanted[-3]
 
 
-@pytest.mark.parametrize(("rows", "width", "load"), [(5, 70, 32), (1, 40, 64)])
-def test_row_memory(rows: int, width: int, load: int) -> None:
-    run_bench("row_memory", __file__, {"Rows": rows, "Width": width, "Load": load})
+@pytest.mark.parametrize(("rows", "width", "load", "ultra"), [(5, 70, 32, 0), (1, 40, 64, 0), (1024, 8, 32, 1)])
+def test_row_memory(rows: int, width: int, load: int, ultra: int) -> None:
+    run_bench("row_memory", __file__, {"Rows": rows, "Width": width, "Load": load, "Ultra": ultra})
