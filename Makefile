@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target makes the environment it needs: .venv, from constraints.txt.
 PYTHON ?= python3
-EXTRAS ?= sim,synth,torch,examples,text,dev
+EXTRAS ?= sim,torch,examples,text
+MORE ?= synth,schedule,hls,tvm,onnx,qat,dev
 JOBS ?= 2
 ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.stamp
+FULL := .venv/.full
 TREE := build/tree
 
 .DEFAULT_GOAL := help
@@ -15,34 +17,37 @@ TREE := build/tree
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-venv: $(STAMP) ## Make the environment in .venv (PYTHON=, EXTRAS=).
+venv: $(FULL) ## Make the environment in .venv (PYTHON=, EXTRAS= for make sim, MORE= for the rest).
 
 $(STAMP): pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
+$(FULL): $(STAMP)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),$(MORE)]'
+	touch $@
+
 sim: $(STAMP) ## Train the examples, simulate their RTL and compare (WAVES=1 records waveforms).
 	$(BIN)/gatewright sim $(if $(WAVES),--waves) $(ARGS)
 
-test: lint $(STAMP) ## All that continuous integration runs.
+test: lint $(FULL) ## All that continuous integration runs.
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-nightly: $(STAMP) ## Ten times as many random graphs, from a new seed every day.
+nightly: $(FULL) ## Ten times as many random graphs, from a new seed every day.
 	GATEWRIGHT_FUZZ=3000 GATEWRIGHT_FUZZ_SEED=$$(date +%Y%m%d)00 $(BIN)/pytest -n $(JOBS) tests/sim/test_fuzz.py $(ARGS)
 
-quick: $(STAMP) ## The tests that end within two minutes.
+quick: $(FULL) ## The tests that end within two minutes.
 	$(BIN)/pytest -n $(JOBS) -m 'not slow' tests $(ARGS)
 
-lint: $(STAMP) ## Style, types, and which room may import which.
+lint: $(FULL) ## Style, types, and which room may import which.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/python .ci/tree.py $(TREE)
 	MYPYPATH=$(TREE) $(BIN)/mypy -p gatewright
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
 
-bench: $(STAMP) ## Measure against other generators; writes bench/results/*.md.
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[$(EXTRAS),hls,onnx]'
+bench: $(FULL) ## Measure against other generators; writes bench/results/*.md.
 	$(BIN)/python bench/matrix_unit.py
 	$(BIN)/python bench/resources.py
 	$(BIN)/python bench/peers_digits_mlp.py $(ARGS)
@@ -51,8 +56,14 @@ bench: $(STAMP) ## Measure against other generators; writes bench/results/*.md.
 	$(BIN)/python bench/encoder_bits.py
 	$(BIN)/python bench/attention_accuracy.py
 	$(BIN)/python bench/encoder_hardware.py
+	$(BIN)/python bench/onnx_models.py
+	$(BIN)/python bench/hls_examples.py
+	$(BIN)/python bench/tvm_attention.py
+	$(BIN)/python bench/split.py
+	$(BIN)/python bench/scheduling.py
+	$(BIN)/python bench/prediction.py
 
-wheel: $(STAMP) ## Build the wheel into dist/.
+wheel: $(FULL) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove what was built, but not the environment.

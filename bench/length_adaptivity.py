@@ -2,7 +2,7 @@
 """Cycles of the token ring on real sentence lengths, beside padding, packing and a rigid pipeline of three stages.
 
 All machines have the same operators with the same cycles per token; the ring is simulated token by token
-(`scheduler/ring.py`), the others are in closed form and pay for nothing but what is named (`scheduler/baselines.py`).
+(`scheduler/ring.py`), the others are in closed form and pay for nothing but what is named (`scheduler/policies`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from _table import RESULTS, markdown, versions, write
 from gatewright.examples._texts import SETS
 from gatewright.graph import Folding
 from gatewright.ops.top_k_attention import TopKAttention
-from gatewright.scheduler.baselines import STAGES, ideal, padded, pass_cycles, rigid, slowest, windows
-from gatewright.scheduler.pipeline import Ints
-from gatewright.scheduler.ring import simulate_ring
+from gatewright.scheduler.machine import Looped
+from gatewright.scheduler.policies import schedule
+from gatewright.scheduler.ring import Ring, simulate_ring
+from gatewright.scheduler.work import ideal, pass_cycles
 
 matplotlib.use("svg")
 matplotlib.rcParams |= {"svg.hashsalt": "gatewright", "svg.fonttype": "none"}
@@ -118,20 +119,15 @@ class Lengths:
         return [rng.choice(index, size, replace=False).tolist() for _ in range(count)]
 
 
-def machines(lengths: Lengths, work: dict[str, Ints], order: Sequence[int], layers: int) -> dict[str, int]:
+def machines(lengths: Lengths, ring: Ring, order: Sequence[int]) -> dict[str, int]:
     """Cycles of a batch on every machine but the ring."""
-    kinds = lengths.kinds
-    times = np.asarray([slowest(work, names) for names in COARSE])[:, list(order)]
-    assert len(times) == STAGES
-    down = np.argsort([-kinds[k] for k in order], kind="stable")
-    last = len(kinds) - 1
-    packs = windows([kinds[k] for k in order], kinds[-1])
+    batch, machine = [lengths.kinds[k] for k in order], Looped(ring)
     return {
-        SORTED: rigid(times[:, down], layers),
-        ARRIVAL: rigid(times, layers),
-        "packed": padded(work, last, len(packs), layers),
-        "padded to batch": padded(work, max(order), len(order), layers),
-        "padded to set": padded(work, last, len(order), layers),
+        SORTED: schedule(machine, batch, "rigid", stages=COARSE).cycles,
+        ARRIVAL: schedule(machine, batch, "rigid", stages=COARSE, descending=False).cycles,
+        "packed": schedule(machine, batch, "packed").cycles,
+        "padded to batch": schedule(machine, batch, "padding").cycles,
+        "padded to set": schedule(machine, batch, "padding", to=lengths.kinds[-1]).cycles,
     }
 
 
@@ -145,7 +141,7 @@ def comparison(lengths: Lengths, layers: int) -> list[dict[str, object]]:
         for order in lengths.draw(size, count):
             total["ideal"] += ideal(work, order, layers)
             total[RING] += simulate_ring(ring, order).cycles
-            for name, cycles in machines(lengths, work, order, layers).items():
+            for name, cycles in machines(lengths, ring, order).items():
                 total[name] += cycles
         shares = {name: f"{total[name] / total['ideal']:.3f}" for name in MACHINES}
         rows.append({"set": lengths.name, "layers": layers, "batch": size, **shares})

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatewright.errors import DataError
-from gatewright.scheduler.network import ENDLESS, Feeder, Link, Sink, Unit, run
+from gatewright.scheduler.flow import Recorder, check_kind, in_order, stream
 from gatewright.scheduler.pipeline import Pipeline
-from gatewright.scheduler.wiring import check_done, wire
+from gatewright.scheduler.unit import Work
 
 EXACT_TOKENS = 300_000
 """Stage tokens that are simulated one by one; beyond, the rest of the batch is extrapolated."""
@@ -39,15 +39,6 @@ class Prediction:
     peaks: dict[tuple[str, int], int]
 
 
-def peak(link: Link) -> int:
-    """Most tokens on a link at once: at each arrival, those that arrived and are not taken before."""
-    arrived, taken = np.asarray(link.arrived), np.asarray(link.taken)
-    if not len(arrived):
-        return 0
-    gone = np.searchsorted(taken, arrived, side="left")
-    return int(np.max(np.arange(1, len(arrived) + 1) - gone))
-
-
 def simulate(pipeline: Pipeline, order: Sequence[int] = (0,), unlimited: bool = False) -> Prediction:
     """Every token of the batch.
 
@@ -60,32 +51,18 @@ def simulate(pipeline: Pipeline, order: Sequence[int] = (0,), unlimited: bool = 
         DataError: stages and token counts do not fit together.
     """
     check_order(pipeline, order)
-    feeders = {source.name: Feeder(interval=source.interval) for source in pipeline.sources}
-    section = wire(pipeline, feeders, unlimited)
-    sinks = []
-    for value in pipeline.outputs:
-        sinks.append(Sink(Link(ENDLESS)))
-        section.writers[value].attach(sinks[-1].link)
-    counts = []
-    for index, kind in enumerate(order):
-        for source in pipeline.sources:
-            feeders[source.name].append(source.tokens[kind], index * source.period)
-        tokens = section.append(kind)
-        counts.append([tokens[value] for value in pipeline.outputs])
-    run([*feeders.values(), *section.workers, *sinks])
-    check_done(section.workers, section.links)
-    lasts = np.cumsum(counts, axis=0) - 1
-    ends = [np.asarray(sink.link.arrived)[last] for sink, last in zip(sinks, lasts.T, strict=True)]
-    finished = (np.max(ends, axis=0) + 1).tolist()
+    recorder = Recorder()
+    finished = tuple(v.finished for v in stream(pipeline, in_order(order), recorder, unlimited))
     period = float(finished[-1] - finished[-2]) if len(finished) > 1 else float(finished[0])
-    peaks = {key: peak(link) for key, link in section.links.items()}
-    return Prediction(finished[-1], tuple(finished), period, True, peaks)
+    return Prediction(finished[-1], finished, period, True, {(m.block, m.port): m.peak for m in recorder.marks})
 
 
 def check_order(pipeline: Pipeline, order: Sequence[int]) -> None:
     """Raises DataError unless `order` is one or more kinds of the pipeline."""
-    if not order or min(order) < 0 or max(order) >= pipeline.kinds:
-        raise DataError("order", f"{list(order)[:5]}", f"one or more kinds of 0 to {pipeline.kinds - 1}")
+    if not order:
+        raise DataError("order", "no sequences", f"one or more kinds of 0 to {pipeline.kinds - 1}")
+    for kind in order:
+        check_kind(pipeline, kind)
 
 
 def predict(pipeline: Pipeline, order: Sequence[int]) -> Prediction:
@@ -124,10 +101,13 @@ def lower_bound(pipeline: Pipeline, order: Sequence[int]) -> int:
         arrival = np.max([times[v] for v in operator.inputs], axis=0)
         tokens = counts[operator.inputs[0]]
         for index in range(len(operator.stages[0])):
-            unit = Unit(name=f"operator {operator.name}, stage {index}")
-            tokens = [unit.append(operator.stages[k][index], n) for k, n in zip(order, tokens, strict=True)]
-            steps = np.concatenate([[0], np.cumsum(unit.interval[1:])])
-            ready = arrival[unit.need] + np.asarray(unit.latency)
+            place = f"operator {operator.name}, stage {index}"
+            works = [Work.of(operator.stages[k][index], n, place) for k, n in zip(order, tokens, strict=True)]
+            first = np.concatenate([[0], np.cumsum(tokens)[:-1]])
+            tokens = [len(work.need) for work in works]
+            steps = np.concatenate([[0], np.cumsum(np.concatenate([work.interval for work in works])[1:])])
+            latency = np.repeat([work.latency for work in works], tokens)
+            ready = arrival[np.concatenate([w.need + at for w, at in zip(works, first, strict=True)])] + latency
             arrival = np.maximum.accumulate(ready - steps) + steps
         times[operator.name], counts[operator.name] = arrival, tokens
     return max(int(times[v][-1]) for v in pipeline.outputs) + 1

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,23 @@ class StageLike(Protocol):
     def latency(self) -> int: ...
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Where the inputs of whole sequences stay until the sequence's last output lets them go.
+
+    Attributes:
+        blocks: of the memory; a sequence begins with a block of its own.
+        size: tokens of a block.
+        sequences: most complete sequences in the memory.
+        release: cycles from a sequence's blocks being free to the departure of its last output.
+    """
+
+    blocks: int
+    size: int
+    sequences: int
+    release: int
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One pipelined step for one kind of sequence.
@@ -39,6 +56,7 @@ class Stage:
         ahead: input tokens that may be taken although outputs before them have not been started; `NOTHING` for the
             only stage of an operator of one input that passes beats on and keeps no token: it is then a delay of
             `latency`, and must not be slower than what writes to it.
+        memory: what inputs wait for instead, where they are kept: a free block.
     """
 
     need: Ints
@@ -46,6 +64,7 @@ class Stage:
     latency: int
     intake: int = 1
     ahead: int = 0
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +156,10 @@ def as_json(pipeline: Pipeline) -> dict[str, Any]:
 
     def stage(one: StageLike) -> dict[str, Any]:
         extra = {k: getattr(one, k) for k in ("intake", "ahead") if hasattr(one, k)}
-        need = np.asarray(one.need).tolist()
-        return {"need": need, "interval": one.interval, "latency": one.latency, **extra}
+        if (memory := getattr(one, "memory", None)) is not None:
+            extra["memory"] = asdict(memory)
+        need, interval = np.asarray(one.need).tolist(), np.asarray(one.interval).tolist()
+        return {"need": need, "interval": interval, "latency": one.latency, **extra}
 
     return {
         "sources": [
@@ -168,8 +189,11 @@ def from_json(data: Mapping[str, Any]) -> Pipeline:
     def stages(kinds: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[tuple[Stage, ...], ...]:
         return tuple(tuple(Stage(np.asarray(s["need"], np.int64), **_rest(s)) for s in kind) for kind in kinds)
 
-    def _rest(one: Mapping[str, Any]) -> dict[str, int]:
-        return {k: int(v) for k, v in one.items() if k != "need"}
+    def _rest(one: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {k: int(one[k]) for k in ("latency", "intake", "ahead") if k in one}
+        paces = one["interval"]
+        found["interval"] = np.asarray(paces, np.int64) if isinstance(paces, list) else int(paces)
+        return found | ({"memory": Memory(**one["memory"])} if "memory" in one else {})
 
     try:
         sources = tuple(

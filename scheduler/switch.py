@@ -1,53 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens along routes that change from token to token: the merge and the exit of a ring."""
+"""Tokens along routes that change from pass to pass: the merge and the exit of a ring."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
-from gatewright.scheduler.network import Link
+from gatewright.scheduler.link import History, Link
+from gatewright.scheduler.network import Port
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Route:
-    """Where a token goes: from a link to all `targets`, after `latency`, not before cycle `due`."""
+    """Where the next tokens go: from a link to whatever reads a port, after `latency`, not before cycle `due`."""
 
     source: Link
-    targets: list[Link]
+    target: Port
     latency: int
+    tokens: int
     due: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class Switch:
-    """Merge or exit: one token after the other, each along its route."""
+    """Merge or exit: one token after the other, each along its route.
+
+    Attributes:
+        interval: cycles between two tokens.
+        moved: times of those that have moved.
+    """
 
     interval: int
-    routes: list[Route] = field(default_factory=list)
-    moved: list[int] = field(default_factory=list)
+    routes: deque[Route] = field(default_factory=deque)
+    moved: History = field(default_factory=History)
 
     def advance(self) -> bool:
         """Move what has come and has room."""
-        start = len(self.moved)
-        while len(self.moved) < len(self.routes) and self._move(self.routes[len(self.moved)]):
-            pass
-        return len(self.moved) > start
+        moved = 0
+        while self.routes:
+            route = self.routes[0]
+            while route.tokens and self._move(route):
+                route.tokens -= 1
+                moved += 1
+            if route.tokens:
+                break
+            self.routes.popleft()
+        return moved > 0
 
     def _move(self, route: Route) -> bool:
-        source, index = route.source, len(route.source.taken)
-        if index == len(source.arrived):
+        source, left, moved = route.source, route.target.left.times, self.moved.times
+        index = len(source.taken.times) - source.skip
+        if index == len(source.left.times):
             return False
-        time = max(source.arrived[index], route.due)
-        if self.moved:
-            time = max(time, self.moved[-1] + self.interval)
-        for link in route.targets:
-            room = len(link.arrived) - link.queue
+        time = max(source.left.times[index] + source.delay, route.due)
+        if moved:
+            time = max(time, moved[-1] + self.interval)
+        for link in route.target.targets:
+            room = len(left) - link.queue + link.skip
             if room >= 0:
-                if room >= len(link.taken):
+                if room >= len(link.taken.times):
                     return False
-                time = max(time, link.taken[room] + 1 - route.latency - link.delay)
-        self.moved.append(time)
-        source.taken.append(time)
-        for link in route.targets:
-            link.arrived.append(time + route.latency + link.delay)
+                time = max(time, link.taken.times[room] + 1 - route.latency - link.delay)
+        moved.append(time)
+        source.taken.times.append(time)
+        left.append(time + route.latency)
         return True
+
+    def clear(self) -> None:
+        """Forget when tokens moved, but for the last one."""
+        self.moved.drop(len(self.moved.times) - 1)

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gatewright.errors import DataError, SimulationError
-from gatewright.scheduler.network import ENDLESS, Link, Relay, Unit, Writer
+from gatewright.scheduler.link import ENDLESS, Link
+from gatewright.scheduler.network import Feeder, Relay, Writer, renumber
 from gatewright.scheduler.pipeline import LINK, NOTHING, Operator, Pipeline
+from gatewright.scheduler.trace import Span
+from gatewright.scheduler.unit import Unit, Work
 
 
-@dataclass
+@dataclass(eq=False)
 class Section:
     """A pipeline wired between given writers of its sources and whoever reads its values.
 
@@ -19,13 +22,16 @@ class Section:
         writers: maker of each value.
         units: the stages of each operator.
         links: links into operators, by (operator, input).
+        prefix: of operators' names in spans and marks.
     """
 
     pipeline: Pipeline
     writers: dict[str, Writer]
     units: list[tuple[Operator, list[Unit]]] = field(default_factory=list)
     links: dict[tuple[str, int], Link] = field(default_factory=dict)
+    prefix: str = ""
     _inner: list[tuple[Link, Unit]] = field(default_factory=list)
+    _works: dict[int, tuple[list[tuple[Unit, Work]], dict[str, int]]] = field(default_factory=dict)
 
     @property
     def workers(self) -> list[Unit]:
@@ -38,6 +44,17 @@ class Section:
         Raises:
             DataError: stages and token counts do not fit together.
         """
+        if kind not in self._works:
+            self._works[kind] = self._work(kind)
+        works, counts = self._works[kind]
+        for unit, work in works:
+            unit.append(work)
+        for link, writer in self._inner:
+            link.queue = max(LINK, writer.burst)
+        return counts
+
+    def _work(self, kind: int) -> tuple[list[tuple[Unit, Work]], dict[str, int]]:
+        works = []
         counts = {source.name: source.tokens[kind] for source in self.pipeline.sources}
         for operator, units in self.units:
             tokens = counts[operator.inputs[0]]
@@ -47,11 +64,34 @@ class Section:
                     raise DataError(f"operator {operator.name}", problem, "equally long inputs")
             # Without units, an operator is wiring or keeps nothing.
             for unit, stage in zip(units, operator.stages[kind], strict=False):
-                tokens = unit.append(stage, tokens)
+                works.append((unit, Work.of(stage, tokens, unit.name)))
+                tokens = len(stage.need)
             counts[operator.name] = tokens
-        for link, writer in self._inner:
-            link.queue = max(LINK, writer.burst)
-        return counts
+        return works, counts
+
+    def spans(self, sequence: int, kind: int, iteration: int = 0) -> Iterator[Span]:
+        """The latest sequence in every operator, once it has left them all."""
+        works = dict(self._works[kind][0])
+        for operator, units in self.units:
+            if units:
+                head, tail = units[0], units[-1]
+                begin, end = head.taken.times[head.first[0]], tail.left.times[-1]
+                first, busy = tail.left.times[tail.first[1]], max(works[unit].cycles for unit in units)
+                yield Span(self.prefix + operator.name, sequence, iteration, begin, first, end, busy)
+
+    def trim(self) -> None:
+        """Forget what nothing reads any more; only between sequences whose `spans` have been asked for."""
+        for unit in self.workers:
+            unit.trim()
+        renumber([*self.links.values(), *(link for link, _ in self._inner)])
+
+    def peaks(self) -> dict[tuple[str, int], int]:
+        """Most tokens on each link so far."""
+        return {key: link.measure() for key, link in self.links.items()}
+
+    def busy(self) -> dict[str, int]:
+        """Cycles of work of each operator so far: those of its slowest stage."""
+        return {operator.name: max(unit.busy for unit in units) for operator, units in self.units if units}
 
 
 def wire(pipeline: Pipeline, writers: Mapping[str, Writer], unlimited: bool = False) -> Section:
@@ -64,7 +104,7 @@ def wire(pipeline: Pipeline, writers: Mapping[str, Writer], unlimited: bool = Fa
     for operator in pipeline.operators:
         section.units.append((operator, units := []))
         first = operator.stages[0]
-        if not first or _keeps_nothing(operator):
+        if not first or keeps_nothing(operator):
             writer = section.writers[operator.inputs[0]]
             section.writers[operator.name] = Relay(writer, first[0].latency) if first else writer
             continue
@@ -74,17 +114,22 @@ def wire(pipeline: Pipeline, writers: Mapping[str, Writer], unlimited: bool = Fa
             link = Link(ENDLESS if unlimited else given)
             section.links[operator.name, port] = link
             section.writers[value].attach(link)
-            units[0].sources.append(link)
+            units[0].read(link)
         for unit, reader in zip(units, units[1:], strict=False):
             link = Link(LINK)
             section._inner.append((link, unit))
             unit.attach(link)
-            reader.sources.append(link)
+            reader.read(link)
         section.writers[operator.name] = units[-1]
     return section
 
 
-def _keeps_nothing(operator: Operator) -> bool:
+def feeders(pipeline: Pipeline) -> dict[str, Feeder]:
+    """One per source."""
+    return {source.name: Feeder(interval=source.interval) for source in pipeline.sources}
+
+
+def keeps_nothing(operator: Operator) -> bool:
     """One stage that takes an input token as its output token leaves."""
     return len(operator.inputs) == 1 and all(
         len(stages) == 1 and getattr(stages[0], "ahead", 0) == NOTHING for stages in operator.stages
@@ -98,15 +143,13 @@ def check_done(units: Iterable[Unit], links: Mapping[tuple[str, int], Link]) -> 
         SimulationError: tokens remain but none can move.
     """
     for unit in units:
-        if len(unit.left) < len(unit.need):
+        if len(unit.left.times) < len(unit.need):
             full = [
-                f"input {port} of {name} ({link.queue} tokens)"
-                for (name, port), link in links.items()
-                if len(link.arrived) - len(link.taken) >= link.queue
+                f"input {port} of {name} ({link.queue} tokens)" for (name, port), link in links.items() if link.full
             ]
             raise SimulationError(
                 unit.name,
-                f"deadlock: it waits for token {unit.need[len(unit.left)]}, and these links are full: "
+                f"deadlock: it waits for token {unit.need[len(unit.left.times)]}, and these links are full: "
                 f"{', '.join(full)}",
                 "a queue that holds what one branch runs ahead of the other",
                 "deepen the queue of the join's inputs",

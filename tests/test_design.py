@@ -63,6 +63,17 @@ def test_prediction_is_close(design: gw.Design, samples: torch.Tensor) -> None:
     assert abs(design.predict([1] * len(samples)).cycles - row.cycles) <= max(3, 0.01 * row.cycles)
 
 
+def test_a_schedule_is_the_prediction_in_detail(design: gw.Design, samples: torch.Tensor, tmp_path: Path) -> None:
+    found = design.schedule([1] * len(samples))
+    assert found.cycles == design.predict([1] * len(samples)).cycles and len(found.visits) == len(samples)
+    assert {name.partition(".")[0] for name in found.blocks} <= set(design.foldings)
+    assert found.gantt(tmp_path / "a.svg").exists()
+    with pytest.raises(DataError, match=r"lengths: 7 to 7 tokens\s.*1 to 1"):
+        design.schedule([7])
+    with pytest.raises(DataError, match="policy"):
+        design.schedule([1], policy="random")
+
+
 def test_the_initiation_interval_is_exact(samples: torch.Tensor) -> None:
     """One matrix unit alone: (IN/SIMD) * (OUT/PE) cycles per token, without a bubble."""
     layer = nn.Linear(8, 6).eval()
@@ -137,7 +148,7 @@ def test_a_folding_must_divide(samples: torch.Tensor) -> None:
 def test_over_budget_names_the_resource(samples: torch.Tensor) -> None:
     """A layer whose weights alone are more than the board holds."""
     wide = nn.Linear(8, 20_000).eval()
-    with pytest.raises(BudgetError, match=r"board tang-nano-20k: .*needed.*usable|folding: .*short"):
+    with pytest.raises(BudgetError, match=r"board tang-nano-20k: lut: .*needed.*short \(most of it in linear\)"):
         gw.compile(wide, samples[:1], samples, board="tang-nano-20k", target=100)
 
 

@@ -17,7 +17,7 @@ import pytest
 import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = {"rtl": ("*.sv", "*.svh"), "hls": ("*.hpp",), "boards": ("*.toml",), "scheduler": ("*.py",)}
+ROOMS = {"rtl": ("*.sv", "*.svh"), "hls": ("*.hpp", "*.h"), "boards": ("*.toml",), "scheduler": ("*.py",)}
 
 
 @pytest.fixture(scope="module")

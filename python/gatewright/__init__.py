@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gatewright.frontend.config import QuantConfig as QuantConfig
     from gatewright.frontend.roll import Ring as Ring
     from gatewright.graph import Folding as Folding
+    from gatewright.lower.partition import partition as partition
+    from gatewright.scheduler.lengths import Lengths as Lengths
+    from gatewright.scheduler.objectives import Resources as Resources
 
 _WHERE = {
     "compile": "gatewright.design",
@@ -25,6 +28,9 @@ _WHERE = {
     "QuantConfig": "gatewright.frontend.config",
     "Ring": "gatewright.frontend.roll",
     "Folding": "gatewright.graph",
+    "partition": "gatewright.lower.partition",
+    "Lengths": "gatewright.scheduler.lengths",
+    "Resources": "gatewright.scheduler.objectives",
 }
 
 __all__ = sorted(_WHERE)

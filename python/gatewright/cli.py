@@ -22,6 +22,7 @@ def cli() -> None:
     \b
     gatewright sim                     simulate every example and compare with PyTorch
     gatewright sim digits_mlp --waves  one example, with a waveform
+    gatewright schedule digits_mlp     foldings for a board, and how far from the optimum they may be
     gatewright boards                  what boards there are
     """
 
@@ -33,7 +34,8 @@ for _command in commands():
 def main() -> None:
     """Entry point: a user's error is one message, not a trace; Ctrl-C leaves no half-written file."""
     try:
-        cli(standalone_mode=False)
+        # What a command exits with is returned here, and not raised.
+        sys.exit(cli(standalone_mode=False))
     except GatewrightError as error:
         click.secho(f"error: {error}", fg="red", err=True)
         sys.exit(1)

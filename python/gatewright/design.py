@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright import boards
-from gatewright.errors import DataError, FoldingError
+from gatewright.errors import DataError, FoldingError, MissingExtraError, NotExpressibleError
 from gatewright.fixed import Floats, Ints
 from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.imported import Imported
 from gatewright.frontend.roll import Ring, roll
-from gatewright.graph import Folding, Graph
+from gatewright.graph import Folding, Graph, least_tokens
 from gatewright.lower import timing
 from gatewright.lower.rtl import RtlDesign, lower
-from gatewright.schedule import all_nodes, iterations, plan, tokens_at
+from gatewright.schedule import all_nodes, evaluate, iterations, longest, plan, tokens_at
+from gatewright.scheduler import policies
 from gatewright.scheduler.cycles import Prediction
+from gatewright.scheduler.lengths import Lengths
+from gatewright.scheduler.objectives import Objective, Resources
+from gatewright.scheduler.problem import Plan
+from gatewright.scheduler.trace import Schedule
 from gatewright.sim.executors import Job, Run, executors
 from gatewright.verification import Row, Verification
 
 if TYPE_CHECKING:
+    from gatewright.lower.tvm.compiled import Compiled
     from gatewright.synth.report import Report
 
 
@@ -40,17 +46,26 @@ class Design:
         foldings: per node, how its hardware is folded; of nodes inside a loop as `{loop}.{node}`.
         board: what it is planned for.
         ring: layers that share one piece of hardware.
+        lengths: that it is planned for; all the longest by default.
+        solved: the scheduler's plan, if it chose the foldings; `plan` is there in any case.
     """
 
     imported: Imported
     foldings: Mapping[str, Folding]
     board: boards.Board
     ring: Ring | None = None
+    lengths: Lengths | None = None
+    solved: Plan | None = None
 
     @cached_property
     def graph(self) -> Graph:
         """The integer graph that is built."""
         return network(self.imported, self.ring)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Foldings with their cycles and costs; `gatewright.schedule.table(plan, board)` shows it."""
+        return self.solved or evaluate(self.graph, self.foldings, self.board, self.lengths)
 
     @cached_property
     def rtl(self) -> RtlDesign:
@@ -86,6 +101,30 @@ class Design:
         """Predicted cycles of sequences of these numbers of input tokens, sent back to back."""
         return timing.cycles(self.graph, self.foldings, self.rtl, [(int(n),) for n in lengths])
 
+    def schedule(
+        self, lengths: Sequence[int], policy: str = "arrival", arrival: Sequence[int] = (), **options: Any
+    ) -> Schedule:
+        """Where every sequence of a batch is when, by the cycle model; `.gantt(path)` draws it.
+
+        Args:
+            lengths: input tokens of every sequence.
+            policy: one of `gatewright.scheduler.policies`, which also says what options it has.
+            arrival: cycles before which the sequences are not there; all there from the start by default.
+
+        Raises:
+            DataError: unknown policy, a batch that does not fit the design, or bad options.
+        """
+        most = longest(self.graph)
+        # Options of padding and packing name lengths, too.
+        wanted = [int(n) for n in (*lengths, *(options.get(k) for k in ("to", "size"))) if n]
+        least = least_tokens(self.imported.input_type.tokens)
+        if any(not least <= n <= most for n in wanted):
+            problem = f"{min(wanted)} to {max(wanted)} tokens"
+            raise DataError("lengths", problem, f"{least} to {most}, what the design takes")
+        kinds = [(n,) for n in sorted(set(wanted))]
+        machine = timing.machine(self.graph, self.foldings, self.rtl, kinds)
+        return policies.schedule(machine, [int(n) for n in lengths], policy, arrival, **options)
+
     def verify(
         self,
         batch: Any,
@@ -100,7 +139,7 @@ class Design:
 
         Args:
             batch: samples [N, ...], or a list of items of different lengths.
-            names: executors; all by default.
+            names: executors; by default all that can say the graph and are installed.
             stall: chance per cycle that a port pauses, on every port.
             compare: also compare golden with the float model, within the derived bound.
 
@@ -114,7 +153,13 @@ class Design:
         golden: Run | None = None
         for name in dict.fromkeys(["golden", *(executors() if names is None else names)]):
             start = time.monotonic()
-            result = self.execute(name, job)
+            try:
+                result = self.execute(name, job)
+            except (NotExpressibleError, MissingExtraError) as error:
+                if names is not None:
+                    raise
+                rows.append(Row(name, 0, 0, 0, 0, 0.0, f"{error.place}: {error.problem}"))
+                continue
             seconds = time.monotonic() - start
             golden = golden or result
             wrong = sum(
@@ -125,6 +170,12 @@ class Design:
         predicted = self.predict(tokens).cycles if any(r.cycles for r in rows) else 0
         compared = self.imported.compare(batch) if compare and self.imported.program is not None else None
         return Verification(self.graph.name, tuple(rows), predicted, compared, stall)
+
+    def tvm(self, target: str = "native") -> Compiled:
+        """The network compiled by TVM for a processor: "native", "aarch64", "armv7", or an LLVM target."""
+        from gatewright.lower.tvm.compiled import Compiled
+
+        return Compiled.of(self.graph, target, self.imported)
 
     def resources(self, flow: str = "") -> Report:
         """Resources of every operator by Yosys, beside the analytic model and the board's budget."""
@@ -137,12 +188,72 @@ class Design:
                 parts.append(part(name, self.rtl.instances[name], cost))
         return measure(parts, self.board, flow)
 
+    def qonnx(self, path: str | Path | None = None, length: int | None = None) -> Any:
+        """The integer graph as a QONNX model, whose execution equals golden; in the layout of the source model.
+
+        Args:
+            path: file to write, if any.
+            length: tokens where the number is known only at run time; the most by default.
+
+        Returns:
+            the `onnx.ModelProto`.
+
+        Raises:
+            NotExpressibleError: an operator has no exact spelling; names it.
+            MissingExtraError: the extra `onnx` is not installed.
+        """
+        from gatewright.lower.qonnx import export
+
+        found = export(self.graph, entry=self.imported.entry, exit=self.imported.exit, length=length)
+        if path is not None:
+            Path(path).write_bytes(found.SerializeToString())
+        return found
+
     def write(self, folder: str | Path) -> list[Path]:
         """Write the RTL sources, and the weights as `weights.hex` (one word of the load chain per line)."""
         sources = self.rtl.write(Path(folder))
         words = "".join("".join(f"{int(w):08x}" for w in word[::-1]) + "\n" for word in self.rtl.memory)
         (Path(folder) / "weights.hex").write_text(words)
         return sources
+
+    def hls(
+        self,
+        folder: str | Path,
+        backend: str = "Vitis",
+        *,
+        part: str | None = None,
+        clock_period: float | None = None,
+        samples: Any = None,
+        **options: Any,
+    ) -> Any:
+        """The design as an hls4ml project in `folder`, with our kernels as extension layers.
+
+        Returns hls4ml's `ModelGraph`: `compile()` and `predict(x)` simulate the C++, `build()` calls the vendor's tool.
+        Inputs and outputs are described in `gatewright.lower.hls.project`.
+
+        Args:
+            backend: of hls4ml, "Vitis" or "Vivado".
+            part, clock_period: FPGA and nanoseconds; the board's by default.
+            samples: a batch for the project's test bench, with golden results to compare with.
+            options: more for hls4ml's configuration, e.g. `clock_uncertainty="12%"`.
+
+        Raises:
+            MissingExtraError: the extra `hls` is not installed.
+            UnsupportedError: another back end.
+            NotExpressibleError: an operator has no kernel; names it.
+        """
+        from gatewright.lower.hls.builder import program
+        from gatewright.lower.hls.project import project
+
+        return project(
+            program(self.graph, self.foldings),
+            folder,
+            backend=backend,
+            part=part or self.board.part,
+            clock_period=clock_period or round(1000 / self.board.clock_mhz, 3),
+            bench=None if samples is None else (self.graph, self.imported.encode(samples)),
+            **options,
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write graph, foldings and board name into `folder`."""
@@ -151,7 +262,9 @@ class Design:
         self.imported.save(path / "model.npz")
         foldings = {k: asdict(v) for k, v in self.foldings.items()}
         ring = None if self.ring is None else asdict(self.ring)
-        text = json.dumps({"board": self.board.name, "foldings": foldings, "ring": ring}, indent=1)
+        lengths = None if self.lengths is None else self.lengths.as_json()
+        data = {"board": self.board.name, "foldings": foldings, "ring": ring, "lengths": lengths}
+        text = json.dumps(data, indent=1)
         (path / "design.json").write_text(text)
 
     @staticmethod
@@ -164,7 +277,8 @@ class Design:
             raise DataError(str(path), f"cannot be read: {error}", "a folder written by Design.save") from error
         foldings = {k: Folding(**v) for k, v in data["foldings"].items()}
         ring = None if data["ring"] is None else Ring(**data["ring"])
-        return Design(Imported.load(path / "model.npz"), foldings, boards.load(data["board"]), ring)
+        lengths = Lengths.of(data["lengths"]) if data.get("lengths") else None
+        return Design(Imported.load(path / "model.npz"), foldings, boards.load(data["board"]), ring, lengths)
 
     def __str__(self) -> str:
         lines = [str(self.graph), f"  on {self.board.title}"]
@@ -177,8 +291,8 @@ class Design:
 
 def compile(
     model: Any,
-    example: Any,
-    calibration: Any,
+    example: Any = None,
+    calibration: Any = None,
     *,
     board: str | Path = "u200",
     target: float | None = None,
@@ -186,32 +300,43 @@ def compile(
     config: QuantConfig | None = None,
     dynamic: Mapping[str, tuple[int, int]] | None = None,
     ring: Ring | None = None,
+    objective: str | Objective = "rate",
+    lengths: Lengths | Mapping[int, float] | Iterable[int] | None = None,
+    method: str = "fast",
     name: str = "model",
+    **options: Any,
 ) -> Design:
-    """Compile a trained PyTorch module to hardware.
+    """Compile a trained model to hardware.
 
     Args:
-        model: any `torch.nn.Module`, in evaluation mode.
-        example: one input [1, ...].
+        model: any `torch.nn.Module`, in evaluation mode; or one with layers of brevitas, or the path of an ONNX or
+            QONNX file, or an `onnx.ModelProto`.
+        example: one input [1, ...] of a `torch.nn.Module`.
         calibration: inputs [N, ...] that show the range of every value.
         board: name of a board, or path of a board description.
-        target: cycles per sequence that are fast enough; the least hardware that keeps up is chosen. Without it,
-            the fastest plan that fits the board.
+        target: cycles per sequence that are fast enough; the least hardware that keeps up is chosen. Short for
+            `objective=Resources(target)`.
         foldings: choose some or all foldings by hand instead, by node name.
         config: widths and calibration method.
         dynamic: run-time length, e.g. `{"n": (1, 64)}`: symbol to smallest and largest number of tokens.
         ring: layers that are to share one physical layer, e.g. `gw.Ring("encoder.layers")`.
+        objective: "rate" (the fastest plan that fits the board), "latency" (of one sequence alone), or
+            `gw.Resources(cycles)`.
+        lengths: numbers of tokens of the sequences that will come, as samples or as a histogram; cycles are expected
+            ones over them. By default all are the longest.
+        method: "fast", "exact" (proven optimum; needs the extra `schedule`) or "stages" (the greedy of Peng et al.).
         name: of the design; a Verilog identifier.
+        options: `output`, `constants` and `recalibrate` for ONNX, see `gatewright.frontend.onnx.import_onnx`.
 
     Raises:
         UnsupportedError: a layer has no exact lowering; names module, attribute, value and what is supported.
         CalibrationError: the calibration data are empty, not finite or of the wrong shape.
         BudgetError: no folding fits the board.
     """
-    from gatewright.frontend.torch_export import import_model
+    from gatewright.frontend.source import import_any
 
-    imported = import_model(model, example, calibration, config=config, dynamic=dynamic, name=name)
-    return fold(imported, boards.load(board), target, foldings, ring)
+    imported = import_any(model, example, calibration, config=config, dynamic=dynamic, name=name, **options)
+    return fold(imported, boards.load(board), target, foldings, ring, objective, lengths, method)
 
 
 def network(imported: Imported, ring: Ring | None) -> Graph:
@@ -225,8 +350,11 @@ def fold(
     target: float | None = None,
     foldings: Mapping[str, Folding] | None = None,
     ring: Ring | None = None,
+    objective: str | Objective = "rate",
+    lengths: Lengths | Mapping[int, float] | Iterable[int] | None = None,
+    method: str = "fast",
 ) -> Design:
-    """Choose the foldings of an imported model; those given by hand are kept.
+    """Choose the foldings of an imported model; those given by hand are kept. Arguments as in `compile`.
 
     Raises:
         FoldingError: a given folding names no node, or does not divide its operator.
@@ -240,7 +368,9 @@ def fold(
         if key not in names:
             raise FoldingError(f"folding of {key}", "no such node", ", ".join(sorted(names)))
     given = {k: replace(f, banks=iterations(graph, k)) for k, f in given.items()}
+    seen = None if lengths is None else Lengths.of(lengths)
     if set(given) == names:
-        return Design(imported, given, board, ring)
-    chosen = {k: c.key for k, c in plan(graph, board, target).chosen.items()}
-    return Design(imported, chosen | given, board, ring)
+        return Design(imported, given, board, ring, seen)
+    wanted = objective if target is None else Resources(target)
+    solved = plan(graph, board, wanted, seen, method, given)
+    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved)

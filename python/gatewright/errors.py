@@ -34,6 +34,10 @@ class UnsupportedError(GatewrightError):
     """The front end met a layer, attribute or shape that has no exact lowering."""
 
 
+class NotExpressibleError(GatewrightError):
+    """An executor or a file format has no exact way to say an operator of a legal graph."""
+
+
 class CalibrationError(GatewrightError):
     """The calibration data are empty, not finite or of the wrong shape."""
 
@@ -56,6 +60,10 @@ class DataError(GatewrightError):
 
 class ToolError(GatewrightError):
     """An external tool is missing, failed or ran out of time."""
+
+
+class MissingExtraError(ToolError):
+    """An optional dependency of the package is not installed."""
 
 
 class SimulationError(GatewrightError):

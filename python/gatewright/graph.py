@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from gatewright.errors import DataError, GraphError
 from gatewright.fixed import Fixed, Floats, Ints
+from gatewright.scheduler.pipeline import Memory
 
 if TYPE_CHECKING:
     from typing import Self
@@ -160,6 +161,7 @@ class Stage:
         latency: cycles from the arrival of the needed token to the departure of the output token.
         intake: cycles per input token while no output is due.
         ahead: input tokens that may be taken although outputs before them have not been started.
+        memory: what inputs wait for instead, where they are kept until their sequence's last output.
     """
 
     need: Ints
@@ -167,6 +169,7 @@ class Stage:
     latency: int
     intake: int = 1
     ahead: int = 0
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +199,15 @@ class Instance:
     sources: tuple[Path, ...] = ()
 
 
+ROUNDINGS: Mapping[str, Callable[[Floats], Floats]] = {
+    "half_even": np.rint,
+    "half_up": lambda v: np.floor(v + 0.5),
+    "half_away": lambda v: np.sign(v) * np.floor(np.abs(v) + 0.5),
+    "floor": np.floor,
+}
+"""How float models round to integers."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """The float operator that a node stands for.
@@ -204,13 +216,15 @@ class Reference:
         constants: real weights before quantization, by attribute name.
         errors: |quantized - real| of the same constants.
         relu: saturation at 0 stands for a ReLU that follows in the float model.
-        rounded: the float model itself rounds (half to even) and saturates the result to this format.
+        rounded: the float model itself rounds and saturates the result to this format.
+        rounding: how it rounds, see `ROUNDINGS`; golden rounds halves up.
     """
 
     constants: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
     errors: Mapping[str, Floats] = dataclasses.field(default_factory=dict)
     relu: bool = False
     rounded: Fixed | None = None
+    rounding: str = "half_even"
 
     def then(self, values: Floats) -> Floats:
         """What the float model makes of the operator's own results."""
@@ -218,7 +232,8 @@ class Reference:
             values = np.maximum(values, 0.0)
         if self.rounded is not None:
             form = self.rounded
-            values = form.dequantize(np.clip(np.rint(np.ldexp(values, form.frac)), form.lo, form.hi))
+            steps = ROUNDINGS[self.rounding](np.ldexp(values, form.frac))
+            values = form.dequantize(np.clip(steps, form.lo, form.hi))
         return values
 
     def bound(
@@ -309,6 +324,10 @@ class Op(ABC):
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         """Timing of one sequence of `tokens` input tokens, for the cycle model."""
         raise NotImplementedError(self.name())
+
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        """Channels per beat of every input, and of the output; zeros for an operator that is wiring only."""
+        return folding.lanes, folding.lanes
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance | None:
         """RTL spelling; None when the operator is wiring only."""

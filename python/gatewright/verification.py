@@ -24,6 +24,7 @@ class Row:
         mismatches: integers that differ from golden.
         cycles: clock cycles, 0 for an executor without a clock.
         seconds: wall time, builds included.
+        skipped: why it could not run; empty if it did.
     """
 
     executor: str
@@ -32,6 +33,7 @@ class Row:
     mismatches: int
     cycles: int
     seconds: float
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,18 +109,20 @@ class Verification:
                 row.executor,
                 f"{row.sequences:,}",
                 f"{row.tokens:,}",
-                f"{row.mismatches}",
+                f"{row.mismatches}" if not row.skipped else "not run",
                 cycles,
                 guess if not self.stall else "-",
                 f"{row.seconds:.1f}",
             )
+        notes = [f"{row.executor} not run: {row.skipped}" for row in self.rows if row.skipped]
         if self.compared is not None:
             gap, bound = self.worst
             name, used = self.sharpest
-            table.caption = (
+            notes.append(
                 f"golden to PyTorch: each layer within its derived tolerance (closest: {name}, {used:.2f} of it); "
                 f"output differs by at most {gap:.3g}, worst case through all layers {bound:.3g}"
             )
+        table.caption = "\n".join(notes) or None
         return table
 
     def __str__(self) -> str:

@@ -15,6 +15,8 @@ import pytest
 
 from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Folding, Graph, Length, Node, TensorType
+from gatewright.lower.hls.builder import program
+from gatewright.lower.hls.simulation import source
 from gatewright.lower.rtl import lower
 from gatewright.ops.add import Add
 from gatewright.ops.concat import Concat
@@ -72,13 +74,25 @@ def residual() -> Design:
     return Graph({"x": TensorType(Length("n", 20), 4, S8)}, nodes, ("y",), "residual"), foldings
 
 
+def rtl(design: Design) -> tuple[str, list[object]]:
+    """Generated text and constants; the library modules are not part of it, since their benches watch them."""
+    made = lower(*design)
+    return made.text, made.memory.tolist()
+
+
+def hls(design: Design) -> tuple[str, list[object]]:
+    """The same as C++; the kernels have tests of their own."""
+    made = program(*design)
+    return source([made]), [t.values.tolist() for t in made.tables().values()]
+
+
 @pytest.mark.parametrize("make", [perceptron, convolutional, residual])
-def test_hardware_is_unchanged(make: Callable[[], Design]) -> None:
-    design = lower(*make())
-    # The library modules are not part of it: their benches watch them.
-    found = digest([design.text, json.dumps(design.memory.tolist())])
+@pytest.mark.parametrize("way", [rtl, hls])
+def test_hardware_is_unchanged(make: Callable[[], Design], way: Callable[[Design], tuple[str, list[object]]]) -> None:
+    text, constants = way(make())
+    found, name = digest([text, json.dumps(constants)]), f"{way.__name__} {make.__name__}"
     stored = json.loads(STORED.read_text()) if STORED.is_file() else {}
     if os.environ.get("GATEWRIGHT_UPDATE"):
-        STORED.write_text(json.dumps(stored | {make.__name__: found}, indent=1, sort_keys=True) + "\n")
+        STORED.write_text(json.dumps(stored | {name: found}, indent=1, sort_keys=True) + "\n")
         return
-    assert found == stored.get(make.__name__), f"{make.__name__} changed; its top level is now:\n{design.text}"
+    assert found == stored.get(name), f"{name} changed; it is now:\n{text}"

@@ -7,13 +7,14 @@ import harness
 import numpy as np
 import pytest
 
+from gatewright import boards
 from gatewright.errors import FoldingError, GraphError
 from gatewright.fixed import Fixed
 from gatewright.graph import Folding, Graph, Length, Node, TensorType, from_dict, to_dict
 from gatewright.lower.rtl import lower
 from gatewright.ops.linear import Linear
 from gatewright.ops.loop import Loop
-from gatewright.schedule import all_nodes, bottleneck, options
+from gatewright.schedule import all_nodes, bottleneck, model
 from gatewright.sim.executors import executors
 from gatewright.sim.fuzz import random_sequence
 
@@ -73,8 +74,10 @@ def test_cycles_count_every_iteration() -> None:
     foldings = first_foldings(graph)
     inner = {k.removeprefix("ring."): f for k, f in foldings.items() if k.startswith("ring.")}
     assert bottleneck(graph, foldings, 9) == len(loop.bodies) * bottleneck(loop.bodies[0], inner, 9)
-    names = {o.name for o in options(graph)}
+    problem = model(graph, boards.load("u200"))
+    names = {o.name for o in problem.operators}
     assert {"before", "ring", "ring.up", "ring.down", "ring.sum"} == names
+    assert [problem.times(name) for name in ("before", "ring", "ring.up")] == [1, 1, len(loop.bodies)]
 
 
 def _with(body: Graph, **changes: object) -> tuple[Graph, Graph]:

@@ -329,26 +329,38 @@ def test_projections_of_one_stream_do_not_deadlock(late: int) -> None:
     assert_equal(one, run, executors()["golden"](one), "rtl")
 
 
-@pytest.mark.parametrize(
-    ("heads", "top", "folding"),
-    [(2, 3, Folding(2, 2, 1, 2)), (3, 5, Folding(2, 1, 3, 2)), (2, 20, Folding(1, 4, 1, 2))],
-    ids=["select", "all_heads", "exact"],
-)
-def test_cycles(heads: int, top: int, folding: Folding) -> None:
-    """The model against RTL: equal sequences to a few cycles, mixed ones within 2 %."""
-    types = [stream(32, 8 * heads, Fixed(8, 5))] * 3
-    op, _ = operator(types, Fixed(8, 5), 1, heads, top)
-    graph = single(op, *types)
-    rng = np.random.default_rng(0)
-    batches = [(n,) * 4 for n in (1, 7, 32)] + [(13, 7, 20, 22, 24, 3, 32, 18, 9, 30)]
-    jobs = []
-    for lengths in batches:
-        one = [rng.integers(-128, 128, (n, 8 * heads), dtype=np.int64) for n in lengths]
-        jobs.append(job(graph, {"y": folding}, [one] * 3))
-    for lengths, one, run in zip(batches, jobs, run_all(jobs), strict=True):
-        model = cycles(graph, one.foldings, one.rtl, [(n,) * 3 for n in lengths]).cycles
-        slack = 3 if len(set(lengths)) == 1 else 0.02 * run.cycles
-        assert abs(model - run.cycles) <= slack, f"{lengths}: model {model}, RTL {run.cycles}"
+SHAPES = {  # heads, dim, top, causal, most tokens, folding
+    "select": (2, 8, 3, False, 32, Folding(2, 2, 1, 2)),
+    "all heads": (3, 8, 5, False, 32, Folding(2, 1, 3, 2)),
+    "exact": (2, 8, 20, False, 32, Folding(1, 4, 1, 2)),
+    "one sequence's slots": (2, 8, 3, False, 32, Folding(2, 2, 1, 1)),
+    "two blocks": (1, 1, 8, False, 5, Folding(1, 4, 1, 1)),
+    "one key": (3, 2, 1, False, 6, Folding(2, 1, 3, 2)),
+    "causal": (2, 8, 3, True, 32, Folding(2, 2, 1, 2)),
+    "causal, slow normalisation": (1, 4, 2, True, 12, Folding(1, 2, 1, 2)),
+    "causal, one sequence's slots": (2, 16, 10, True, 40, Folding(8, 4, 2, 1)),
+}
+
+
+def test_cycles() -> None:
+    """The model against RTL, shapes times batches: single tokens, equal sequences, and mixed ones."""
+    rng, jobs, cases = np.random.default_rng(0), [], []
+    for name, (heads, dim, top, causal, most, folding) in SHAPES.items():
+        types = [stream(most, dim * heads, Fixed(8, 5))] * 3
+        op, _ = operator(types, Fixed(8, 5), 1, heads, top, causal)
+        graph = single(op, *types)
+        mixed = tuple(int(n) for n in rng.integers(1, most + 1, 12))
+        for lengths in ((1,), (most,), (1,) * 8, (2,) * 8, (most // 2,) * 6, (most,) * 6, mixed):
+            one = [rng.integers(-128, 128, (n, dim * heads), dtype=np.int64) for n in lengths]
+            jobs.append(job(graph, {"y": folding}, [one] * 3))
+            cases.append((name, lengths))
+    for (name, lengths), one, run in zip(cases, jobs, run_all(jobs), strict=True):
+        model = cycles(one.graph, one.foldings, one.rtl, [(n,) * 3 for n in lengths]).cycles
+        print(f"{name}, {lengths}: {run.cycles} cycles, {model} predicted")
+        slack = max(3, 0.01 * run.cycles)
+        # Sequences of two tokens hand over before the steps inside have settled.
+        slack = max(slack, 8) if set(lengths) == {2} else slack
+        assert abs(model - run.cycles) <= slack, f"{name}, {lengths}: model {model}, RTL {run.cycles}"
 
 
 def test_foldings_are_legal_and_rise() -> None:

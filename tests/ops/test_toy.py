@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adding an operator: this file and `toy/negate.sv` are all there is. No central file knows of it."""
+"""Adding an operator: this file, `toy/negate.sv` and `toy/negate.hpp` are all there is. No central file knows of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from harness import check_operator
 
 from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Cost, Folding, Instance, Length, Op, Stage, TensorType
+from gatewright.lower.hls.kernel import Kernel
 from gatewright.ops._lanes import lane_foldings, lane_stage
 
 
@@ -41,6 +42,10 @@ class Negate(Op):
             folding.lanes,
             sources=(Path(__file__).parent / "toy" / "negate.sv",),
         )
+
+    def hls(self, folding: Folding, *inputs: TensorType) -> Kernel:
+        header = Path(__file__).parent / "toy" / "negate.hpp"
+        return Kernel("negate", {"channels": inputs[0].channels}, (folding.lanes,), folding.lanes, header=header)
 
 
 def test_toy_operator_runs_in_every_executor() -> None:

@@ -31,7 +31,16 @@ STREAM, TOKEN = TensorType(LENGTH, WIDTH, WIDE), TensorType(LENGTH, WIDTH, NARRO
 FOLDINGS = (((4, 4), (4, 4)), ((4, 4), (8, 8)), ((4, 32), (32, 1)))
 # As in a real design, a token takes longer in a matrix than in attention.
 SLOW = ((2, 2), (4, 1))
-BATCHES = ([7], [40], [5, 9, 3, 20, 31, 2], [40] * 4, [12, 3, 25, 17, 28, 12, 1, 40, 33])
+BATCHES = (
+    [7],
+    [40],
+    [5, 9, 3, 20, 31, 2],
+    [40] * 4,
+    [12, 3, 25, 17, 28, 12, 1, 40, 33],
+    # Who goes first hangs on what the slices in front of the projections hold.
+    [7, 10, 30, 16, 4, 11, 8, 12],
+    [3, 4, 5, 6, 7, 7, 9, 10, 13, 13, 13, 14, 15, 21, 28, 40],
+)
 
 
 def matrix(rng: np.random.Generator, outs: int, ins: int, x: Fixed, output: Fixed) -> Linear:
@@ -98,9 +107,10 @@ def test_a_loop_takes_the_predicted_cycles() -> None:
         place = f"{len(job.rtl.instances)} operators, {job.foldings['loop.up']}, lengths {lengths}"
         print(f"{place}: {run.cycles} cycles, {model.cycles} predicted, {model.cycles / run.cycles - 1:+.2%}")
         assert abs(model.cycles - run.cycles) <= 0.01 * run.cycles, f"{place}: {run.cycles}, predicted {model.cycles}"
-        # Which of two passes goes first may hang on one cycle: then one sequence gains what another loses.
         off = np.abs(np.asarray(model.finished) - run.finished)
-        assert np.mean(off > np.maximum(12, 0.01 * run.finished)) <= 0.2, f"{place}: {off}"
+        # In so small a body as `plain`, which of two passes goes first may hang on one cycle: then one sequence gains
+        # what another loses.
+        assert np.mean(off > 12) <= (0.2 if job.graph is plain else 0), f"{place}: {off}"
 
 
 def test_what_passes_by_a_loop_is_refused() -> None:

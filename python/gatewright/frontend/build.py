@@ -70,7 +70,7 @@ class Builder:
         raw = self.live(result.stream)
         after = self.wanted[self.program.input]
         references = {n.name: self.references[n.name] for n in raw.nodes}
-        references[self.program.input] = Reference(relu=after.relu, rounded=after.rounded)
+        references[self.program.input] = Reference(relu=after.relu, rounded=after.rounded, rounding=after.rounding)
         entry, ids = self.values[self.program.input].view, self.program.ids
         return Imported(raw, entry, result.view, references, self.program, ids)
 
@@ -120,7 +120,9 @@ class Builder:
             reference = Reference(call.constants, call.errors)
             rounded = None
             if call.took_output:
-                reference = dataclasses.replace(reference, relu=wanted.relu, rounded=wanted.rounded)
+                reference = dataclasses.replace(
+                    reference, relu=wanted.relu, rounded=wanted.rounded, rounding=wanted.rounding
+                )
                 rounded = wanted.rounded
             elif self.formats.keeps(step) or not read[0].type.fixed.signed:
                 # Nothing changes the values of an input that is already rounded.

@@ -22,6 +22,7 @@ from gatewright.frontend.tie import Groups
 FAKE_QUANTIZE = (
     "aten.fake_quantize_per_tensor_affine.default",
     "aten.fake_quantize_per_tensor_affine.tensor_qparams",
+    "gatewright.fake_quantize.default",
 )
 
 
@@ -32,11 +33,13 @@ class Wanted:
     Attributes:
         relu: the format is that of the ReLU which alone reads the value.
         rounded: the format is that of the fake-quantize which alone reads it.
+        rounding: of that fake-quantize, see `gatewright.graph.ROUNDINGS`.
     """
 
     fixed: Fixed
     relu: bool = False
     rounded: Fixed | None = None
+    rounding: str = "half_even"
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +205,7 @@ class Formats(Structure):
             found[name] = Wanted(self._choose(name, self.bits[name], method))
             if step is not None and step.target in FAKE_QUANTIZE:
                 form = fake_quantized(step)
-                found[name] = Wanted(form, rounded=form)
+                found[name] = Wanted(form, rounded=form, rounding=step.args.get("rounding", "half_even"))
                 continue
             after = readers[name]
             if len(after) != 1 or name == self.program.output or after[0].name not in found:
@@ -212,9 +215,9 @@ class Formats(Structure):
             if self.tied.of(name) in alone or (step is not None and step.target == RELU and goal.fixed.signed):
                 continue
             if reader.target in FAKE_QUANTIZE:
-                found[name] = Wanted(goal.fixed, goal.relu, goal.fixed)
+                found[name] = Wanted(goal.fixed, goal.relu, goal.fixed, goal.rounding)
             elif reader.target == RELU and not goal.fixed.signed:
-                found[name] = Wanted(goal.fixed, True, goal.rounded)
+                found[name] = Wanted(goal.fixed, True, goal.rounded, goal.rounding)
             elif self.keeps(reader):
                 found[name] = goal
         return found

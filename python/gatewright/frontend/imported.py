@@ -207,6 +207,7 @@ class Imported:
                 "keys": list(kept),
                 "relu": reference.relu,
                 "rounded": None if form is None else [form.width, form.frac, form.signed],
+                "rounding": reference.rounding,
             }
         text = json.dumps(
             {
@@ -271,4 +272,6 @@ def _reference(saved: Mapping[str, Any], arrays: Mapping[str, Any]) -> Reference
         kind, _, attribute = key.split("/")
         parts[kind][attribute] = arrays[key]
     form = saved["rounded"]
-    return Reference(parts["constants"], parts["errors"], saved["relu"], None if form is None else Fixed(*form))
+    rounded = None if form is None else Fixed(*form)
+    rounding = saved.get("rounding", "half_even")
+    return Reference(parts["constants"], parts["errors"], saved["relu"], rounded, rounding)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gatewright.errors import GraphError
 from gatewright.graph import Graph, Node, TensorType, most_tokens
 from gatewright.ops.loop import Loop
+from gatewright.scheduler.admission import Admission
 
 NAME = "ring"
 """Name of the loop's node, and of its result."""
@@ -54,7 +55,7 @@ def roll(graph: Graph, ring: Ring) -> Graph:
     )
     node = Node(
         NAME,
-        Loop(bodies, ring.slots or 2 * most_tokens(kind.tokens), ring.sequences, ring.group),
+        Loop(bodies, ring.slots or Admission.usual_slots(most_tokens(kind.tokens)), ring.sequences, ring.group),
         (entries[0],),
         ring.path,
     )

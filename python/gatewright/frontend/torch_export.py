@@ -218,6 +218,16 @@ def _input_view(program: Program) -> View:
             channels, length = (a, b) if first else (b, a)
             assert channels is not None
             return layout.sequence(channels, length, first)
+        case (1, int(a), int(b), int(c)) if channels_last(program):
+            return layout.permute(layout.image(c, a, b), (0, 2, 3, 1))
         case (1, int(channels), int(height), int(width)):
             return layout.image(channels, height, width)
     raise UnsupportedError("input", f"shape {list(shape)}", "[N, F], [N, C, H, W], [N, C, L] or [N, L, C]")
+
+
+def channels_last(program: Program) -> bool:
+    """Whether all that a four-dimensional input goes through first is a move of its last dimension to the channels."""
+    readers = program.readers[program.input]
+    return bool(readers) and all(
+        step.target == "aten.permute.default" and [d % 4 for d in step.args["dims"]] == [0, 3, 1, 2] for step in readers
+    )

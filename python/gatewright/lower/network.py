@@ -166,9 +166,7 @@ def ring_instance(loop: Loop, instances: Mapping[str, Instance], ultra: bool) ->
     parameters = {
         "Width": lanes * kind.fixed.width,
         "Beats": kind.channels // lanes,
-        "Slots": loop.slots,
-        "MaxTokens": most_tokens(kind.tokens),
-        "Sequences": loop.sequences,
+        **loop.admission.parameters(),
         "Iterations": len(loop.bodies),
         "BankBits": max(1, (len(loop.bodies) - 1).bit_length()),
         "Ultra": int(ultra),
@@ -235,9 +233,10 @@ def _place_banks(writer: Writer, readers: Sequence[str], bits: int, loop: Loop) 
     if not readers:
         writer.lines += ["  assign b_ready = 1'b1;", "  wire logic unused_bank = &{b_data, b_valid, b_last};"]
         return {}
-    writer.lines.append(f"  // At most {loop.sequences + 1} passes are under way, so these queues are never full.")
+    passes = loop.admission.passes
+    writer.lines.append(f"  // At most {passes} passes are under way, so these queues are never full.")
     banks = {}
     for name, branch in zip(readers, writer.fork(Stream("b", 1, bits), "0b", len(readers)), strict=True):
-        banks[name] = writer.queue(branch, loop.sequences + 1, f"0b_{name}").name
+        banks[name] = writer.queue(branch, passes, f"0b_{name}").name
         writer.lines.append(f"  wire logic unused_{banks[name]}_last = {banks[name]}_last;")
     return banks

@@ -34,7 +34,7 @@ class Value:
         lanes: channels per beat.
         pace: cycles between two tokens, at full speed.
         spread: cycles between the first and the last beat of a token.
-        slices: register slices since the last operator that keeps tokens.
+        held: channels that the register slices since the last operator that keeps tokens hold.
     """
 
     counts: tuple[int, ...]
@@ -42,7 +42,7 @@ class Value:
     lanes: int
     pace: int
     spread: int
-    slices: int = 1
+    held: int
 
     @property
     def beats(self) -> int:
@@ -53,7 +53,7 @@ class Value:
     def outside(counts: tuple[int, ...], channels: int, lanes: int) -> Value:
         """What comes from outside, a beat per cycle."""
         beats = channels // lanes
-        return Value(counts, channels, lanes, beats, beats - 1)
+        return Value(counts, channels, lanes, beats, beats - 1, SLICE * lanes)
 
 
 @dataclass
@@ -98,8 +98,8 @@ class Walk:
         # A change between lanes of which neither divides the other goes through their common divisor.
         narrow, latency, held = gcd(value.lanes, wanted), 0, LINK
         if value.lanes > narrow:
-            # The final beat is shifted out part by part.
-            latency += value.lanes // narrow
+            # The final beat is shifted out part by part, behind all parts before it.
+            latency += max(value.lanes // narrow, value.channels // narrow - value.spread)
         if wanted > narrow:
             latency += 1
         if depth is not None:
@@ -121,18 +121,19 @@ class Walk:
         """
         shown, before = stages[0], [self.values[v] for v in inputs]
         interval = _interval(shown)
-        pace, slices = max([interval, *(v.pace for v in before)]), 1
+        pace, held = max([interval, *(v.pace for v in before)]), out.held
         spread = (out.beats - 1) * max(int(np.max(shown[-1].interval)), out.beats) // out.beats
         if streams:
             spread = max([spread, *(v.spread for v in before)])
         if streams and len(inputs) == 1 and interval <= max(before[0].pace, slow):
             stages = tuple((replace(stage, ahead=NOTHING),) for (stage,) in stages)
-            slices += before[0].slices
+            # A change of width in between does not change what the wider slices before it hold.
+            held += before[0].held
         # What starts when a whole token is in collects the next one meanwhile.
         spare = int(shown[0].latency >= interval)
-        room = (max(1, spare + SLICE * v.slices // v.beats) for v in before)
+        room = (max(1, spare + v.held // v.channels) for v in before)
         self.operators.append(Operator(name, tuple(inputs), stages, tuple(room)))
-        self.values[name] = replace(out, pace=pace, spread=spread, slices=slices)
+        self.values[name] = replace(out, pace=pace, spread=spread, held=held)
 
     def source(self, name: str) -> Source:
         """The stream of a value that comes from outside."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from gatewright.lower.stages import Value, Walk
 from gatewright.ops.loop import Loop
 from gatewright.schedule import inside
 from gatewright.scheduler.cycles import Prediction, predict
+from gatewright.scheduler.flow import in_order
+from gatewright.scheduler.machine import Looped, Machine, Streaming
 from gatewright.scheduler.pipeline import Operator, Pipeline, Source
-from gatewright.scheduler.ring import Ring, RingPrediction, simulate_ring
+from gatewright.scheduler.ring import Ring
 
 GUARD_LATENCY = 5
 """Cycles from the last beat of a sequence into `sequence_guard` to its first beat out."""
@@ -46,15 +48,6 @@ def pipeline(
     for node in graph.nodes:
         walk.add(node)
     return Pipeline(tuple(map(walk.source, graph.inputs)), walk.take(), graph.outputs)
-
-
-@dataclass(frozen=True, eq=False)
-class Looped:
-    """A design with a loop: the ring, and what stands before and behind it."""
-
-    ring: Ring
-    before: Pipeline
-    after: Pipeline | None
 
 
 def looped(
@@ -95,7 +88,7 @@ def looped(
             walk.add(other)
     operators = walk.take()
     after = Pipeline((walk.source(node.name),), operators, graph.outputs) if operators else None
-    return Looped(ring, before, after)
+    return Looped(replace(ring, prefix=prefix), before, after)
 
 
 def _guard(walk: Walk, entry: str) -> Source:
@@ -129,6 +122,15 @@ def ring_of(
     return Ring(layer, len(loop.bodies), loop.slots, loop.sequences, trickle=last.spread - (last.beats - 1)), last
 
 
+def machine(
+    graph: Graph, foldings: Mapping[str, Folding], design: RtlDesign, lengths: Sequence[Sequence[int]]
+) -> Machine:
+    """The dynamic model of a design; arguments as in `pipeline`. Raises as `looped`."""
+    if any(isinstance(node.op, Loop) for node in graph.nodes):
+        return looped(graph, foldings, design, lengths)
+    return Streaming(pipeline(graph, foldings, design, lengths))
+
+
 def cycles(
     graph: Graph, foldings: Mapping[str, Folding], design: RtlDesign, lengths: Sequence[Sequence[int]]
 ) -> Prediction:
@@ -139,14 +141,9 @@ def cycles(
     """
     kinds = list(dict.fromkeys(tuple(n) for n in lengths))
     order = [kinds.index(tuple(n)) for n in lengths]
-    if not any(isinstance(node.op, Loop) for node in graph.nodes):
-        return predict(pipeline(graph, foldings, design, kinds), order)
-    model = looped(graph, foldings, design, kinds)
-    return as_prediction(simulate_ring(model.ring, order, None, model.before, model.after))
-
-
-def as_prediction(found: RingPrediction) -> Prediction:
-    """A ring's batch in the terms of a pipeline's."""
-    ends = found.finished
+    model = machine(graph, foldings, design, kinds)
+    if isinstance(model, Streaming):
+        return predict(model.pipeline, order)
+    ends = tuple(visit.finished for visit in model.stream(in_order(order)))
     period = float(ends[-1] - ends[-2]) if len(ends) > 1 else float(ends[0])
-    return Prediction(found.cycles, ends, period, True, found.peaks)
+    return Prediction(ends[-1], ends, period, True, {})

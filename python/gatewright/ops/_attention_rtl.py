@@ -16,6 +16,7 @@ from gatewright.graph import Folding, Instance, Stage, TensorType, most_tokens
 from gatewright.ops import _softmax as softmax
 from gatewright.ops._matrix import chunks
 from gatewright.ops._selector import LEVELS
+from gatewright.scheduler.pipeline import Memory
 
 if TYPE_CHECKING:
     from gatewright.ops.top_k_attention import TopKAttention
@@ -26,6 +27,12 @@ AHEAD = 2
 """Longest sequences that the token slots of a proposed folding hold: one is at work while the next one comes in."""
 LATENCY = 26
 """Cycles from a sequence's final key to its first result, without the steps that depend on its length."""
+RELEASE = 6
+"""Cycles from free slots to the final result of their sequence, without normalisation."""
+PIPELINE = 3
+"""Chosen keys on their way from the sorter to the softmax's buffers."""
+SEQUENCES = 16
+"""Most complete sequences in `attention_memory`."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +100,48 @@ def foldings(op: TopKAttention, x: TensorType) -> Iterator[Folding]:
 def stages(op: TopKAttention, folding: Folding, tokens: int, x: TensorType) -> list[Stage]:
     """Timing: every query waits for the final key; then one query after another, head by head."""
     shape = Shape.of(op, folding, x)
-    seen = np.arange(1, tokens + 1) if op.causal else np.full(tokens, tokens)
-    interval = shape.groups * shape.cycles(seen)
-    first = min(int(seen[0]), shape.top)
-    # Through select, exact score, softmax and normalisation one after another; then the other heads of the token.
-    latency = LATENCY + shape.blocks_of(int(seen[0])) + 2 * first + shape.dim // shape.lanes
-    latency += (shape.dim - 1).bit_length() + int(interval[0]) - int(interval[0]) // shape.groups
-    ahead = (shape.blocks - shape.blocks_of(tokens)) * shape.keys
-    return [Stage(np.full(tokens, tokens - 1), interval, latency, shape.groups, ahead)]
+    departed, first = _departures(shape, np.arange(1, tokens + 1) if op.causal else np.full(tokens, tokens))
+    interval = np.diff(departed, prepend=departed[0] - first)
+    latency = LATENCY + (shape.dim - 1).bit_length() + int(departed[0])
+    memory = Memory(shape.blocks, shape.keys, SEQUENCES, RELEASE + shape.dim // shape.lanes)
+    return [Stage(np.full(tokens, tokens - 1), interval, latency, shape.groups, memory=memory)]
+
+
+def _departures(shape: Shape, seen: Ints) -> tuple[Ints, int]:
+    """[queries] when each result leaves, from the start of select; cycles to the first one from the sequence before.
+
+    Select, choice, weights and normalisation of one head each work on a query of their own. The cycles of query s in
+    them are its blocks, its chosen keys (twice) and `dim / lanes`; each step holds its result until the next takes it:
+
+        select[s] = max(select[s-1], chosen[s-2]) + blocks
+        chosen[s] = max(select[s], chosen[s-1], weights[s-2-p]) + keys      p: that fit the score's pipeline
+        weights[s] = max(chosen[s], weights[s-1], normal[s-1] - keys) + keys
+        normal[s] = max(weights[s], normal[s-1]) + dim / lanes
+
+    Args:
+        seen: [queries] keys that each sees.
+    """
+    steady = shape.groups * shape.cycles(seen)
+    blocks, chosen = -(-seen // shape.keys), np.minimum(seen, shape.top)
+    norm = shape.dim // shape.lanes
+    if len(set(seen.tolist())) == 1:
+        # All heads alike: the slowest step sets the pace.
+        head = int(steady[0]) // shape.groups
+        departed = int(blocks[0] + 2 * chosen[0]) + norm + int(steady[0]) - head
+        return departed + np.arange(len(seen)) * int(steady[0]), int(steady[0])
+    select = choice = before = normal = 0
+    weights, found = [0] * (2 + PIPELINE), []
+    # A second and a third sequence behind it give the period.
+    for b, k in list(zip(blocks.tolist(), chosen.tolist(), strict=True)) * 3:
+        for _ in range(shape.groups):
+            select = max(select, before) + b
+            before, choice = choice, max(select, choice, weights[-2 - PIPELINE // k]) + k
+            weights.append(max(choice, weights[-1], normal - k) + k)
+            normal = max(weights[-1], normal) + norm
+        found.append(normal)
+    count = len(seen)
+    period = found[2 * count] - found[count]
+    return np.asarray(found[:count]), max(1, period - (found[count - 1] - found[0]))
 
 
 def limit_width(x: Fixed) -> int:

@@ -134,6 +134,9 @@ class _Convolution(Op):
             + matrix_cost(self.matrix(x.fixed, folding.lanes), folding)
         )
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        return folding.lanes, folding.pe
+
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         (x,) = inputs
         window, matrix = self.window(), self.matrix(x.fixed, folding.lanes)

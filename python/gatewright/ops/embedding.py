@@ -156,6 +156,9 @@ class Embedding(Op):
         )
         return table, positions
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        return 1, folding.pe
+
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         (x,), lanes = inputs, folding.pe
         check_lanes(lanes, self.table.shape[1])

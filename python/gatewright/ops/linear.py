@@ -127,6 +127,9 @@ class Linear(Op):
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         return self.matrix(inputs[0].fixed).stages(folding, np.arange(tokens))
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        return folding.simd, folding.pe
+
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         return self.rtl_banked(folding, [self], [inputs])
 

@@ -13,6 +13,7 @@ from gatewright.fixed import Fixed, Ints
 from gatewright.graph import Cost, Folding, Graph, Length, Node, Op, Stage, TensorType, most_tokens
 from gatewright.ops.add import Add
 from gatewright.ops.linear import Linear
+from gatewright.scheduler.admission import Admission
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +50,16 @@ class Loop(Op):
                     raise GraphError(place, f"{end} of type {kind}", f"{x}, what enters the loop", "tie the formats")
             if signature(body) != signature(first):
                 raise GraphError(place, "another structure than bodies[0]", "the same operators, wired alike")
-        if self.slots < most_tokens(x.tokens):
-            raise GraphError("loop.slots", f"{self.slots}", f"at least the longest sequence, {most_tokens(x.tokens)}")
-        if self.sequences < 1:
-            raise GraphError("loop.sequences", f"{self.sequences}", "1 and up")
+        if self.admission.problem:
+            name, problem, allowed = self.admission.problem
+            raise GraphError(f"loop.{name}", problem, allowed)
         return x
+
+    @property
+    def admission(self) -> Admission:
+        """What may be under way: the rule of the hardware and of the cycle model."""
+        (kind,) = self.bodies[0].inputs.values()
+        return Admission(self.slots, self.sequences, most_tokens(kind.tokens))
 
     def describe(self) -> str:
         body = self.bodies[0]
@@ -90,7 +96,13 @@ class Loop(Op):
         """The ring alone; its operators are counted for themselves."""
         (x,) = inputs
         bits = self.slots * x.channels * x.fixed.width
-        return Cost(lut=400, ff=500, uram288=float(np.ceil(bits / 294_912)))
+        if folding.ultra:
+            return Cost(lut=400, ff=500, uram288=float(np.ceil(bits / 294_912)))
+        return Cost(lut=400, ff=500, bram36=float(np.ceil(bits / 36_864)))
+
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        """The ring takes the widths of its body."""
+        return 0, 0
 
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         """What surrounds the loop sees: nothing leaves before the sequence is in. See `scheduler.ring` for the time."""

@@ -59,6 +59,9 @@ class Relu(Op):
         (x,) = inputs
         return [lane_stage(folding, tokens, x)] if x.fixed.signed else []
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        return (folding.lanes, folding.lanes) if inputs[0].fixed.signed else (0, 0)
+
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance | None:
         (x,) = inputs
         if not x.fixed.signed:

@@ -31,6 +31,7 @@ class Requantize(Op):
     torch: ClassVar[tuple[str, ...]] = (
         "aten.fake_quantize_per_tensor_affine.default",
         "aten.fake_quantize_per_tensor_affine.tensor_qparams",
+        "gatewright.fake_quantize.default",
     )
 
     shift: int

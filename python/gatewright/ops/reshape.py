@@ -74,5 +74,8 @@ class Reshape(Op):
         need = ((outputs + 1) * self.channels - 1) // x.channels
         return [Stage(need, 0, 0)]
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        return 0, 0
+
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance | None:
         return None

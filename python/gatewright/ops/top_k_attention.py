@@ -246,6 +246,10 @@ class TopKAttention(Op):
     def stages(self, folding: Folding, tokens: int, *inputs: TensorType) -> list[Stage]:
         return hardware.stages(self, folding, tokens, inputs[0])
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        lanes = folding.pe * (inputs[0].channels // self.heads)
+        return lanes, lanes
+
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance:
         return hardware.spell(folding, [self], [inputs])
 

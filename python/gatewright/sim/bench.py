@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gatewright.errors import SimulationError, ToolError
 from gatewright.lower.sources import INCLUDE, closure
-from gatewright.sim import toolchain
+from gatewright.sim import compiler, toolchain
 from gatewright.sim.streams import PARAMETERS_VARIABLE, SEED_VARIABLE
 
 WAVES_VARIABLE = "GATEWRIGHT_WAVES"
@@ -28,7 +28,6 @@ WAVES_VARIABLE = "GATEWRIGHT_WAVES"
 # --public-depth 1 shows cocotb the ports; the runner's usual --public-flat-rw would stop most optimisation.
 VERILATE = (
     "--cc",
-    "--exe",
     "--vpi",
     "--no-timing",
     "--public-depth",
@@ -41,10 +40,11 @@ VERILATE = (
     "unique",
     "--prefix",
     "Vtop",
-    "-o",
-    "simulation",
 )
 START = ("+verilator+rand+reset+2",)
+RUNTIME, HEADERS = ("verilated", "verilated_threads", "verilated_vpi"), ("verilated", "verilated_vpi")
+SMALL, LARGE = "-O1", "-O2"
+"""Optimisation: cocotb takes most of the time of a small module's bench, the compiler most of its build."""
 COMPRESSION = Path(__file__).parent / "fst"
 """Headers that stand in for LZ4 and zlib, behind the system's own."""
 
@@ -138,6 +138,8 @@ def build(
     key = toolchain.digest(
         [
             _versions(),
+            SMALL,
+            LARGE,
             str(libraries),
             *options,
             *(part for f in [*headers, *files] for part in (f.name, f.read_bytes())),
@@ -146,49 +148,36 @@ def build(
 
     def make(folder: Path) -> None:
         work = folder / "work"
-        work.mkdir()
-        link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
-        main = Path(cocotb.share_dir) / "lib" / "verilator" / "verilator.cpp"
-        place = f"build {toplevel}"
-        toolchain.run(
-            [
-                "verilator_bin",
-                *options,
-                "-Mdir",
-                str(work),
-                f"-I{INCLUDE}",
-                "-LDFLAGS",
-                link,
-                *(["-CFLAGS", f"-idirafter {COMPRESSION}"] if waves else []),
-                str(main),
-                *map(str, files),
-            ],
-            folder,
-            place,
-        )
-        toolchain.run(
-            [
-                "make",
-                "-j2",
-                "-C",
-                str(work),
-                "-f",
-                "Vtop.mk",
-                "OPT_FAST=-O2",
-                "OPT_SLOW=-O0",
-                *([f"LDLIBS={link} -pthread {_compression()}"] if waves else []),
-            ],
-            folder,
-            place,
-        )
+        command = ["verilator_bin", *options, "-Mdir", str(work), f"-I{INCLUDE}", *map(str, files)]
+        toolchain.run(command, folder, f"build {toplevel}")
+        _compile(work, Path(cocotb.share_dir) / "lib" / "verilator" / "verilator.cpp", libraries, waves)
         (work / "simulation").rename(folder / "simulation")
         shutil.rmtree(work)
 
     return toolchain.cached("cocotb", key, make) / "simulation"
 
 
+def _compile(work: Path, main: Path, libraries: Path, waves: bool) -> None:
+    """Make `simulation` of the generated C++ in `work` and cocotb's main program."""
+    tracer = ["verilated_fst_c"] if waves else []
+    models = sorted(work.glob("*.cpp"))
+    flags = ["-DVERILATOR=1", f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_FST={int(waves)}", f"-idirafter{COMPRESSION}"]
+    runtime = compiler.runtime([f"{name}.cpp" for name in (*RUNTIME, *tracer)], flags)
+    flags = [*compiler.STANDARD, *flags, *compiler.includes()]
+    if sum(p.stat().st_size for p in models) < compiler.LARGE:
+        flags = [*flags, SMALL]
+        head = compiler.headers([f"{name}.h" for name in (*HEADERS, *tracer)], flags)
+        (work / "all.cpp").write_text(compiler.together(work, models) + f'#include "{main}"\n')
+        found = compiler.objects(work, [work / "all.cpp"], [*flags, "-include", str(head), "-I."])
+    else:
+        found = compiler.objects(work, [main, *models], [*flags, LARGE, "-I."])
+    link = [f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator", "-pthread"]
+    link += _compression() if waves else []
+    toolchain.run(["g++", *found, str(runtime), *link, "-o", "simulation"], work, "g++")
+
+
 @cache
-def _compression() -> str:
+def _compression() -> list[str]:
     """Linker flags of the compression libraries whose headers the system has; the others are stood in for."""
 
     def has(header: str) -> bool:
@@ -196,7 +185,7 @@ def _compression() -> str:
             ["c++", "-E", "-x", "c++", "-"], input=f"#include <{header}>\n", text=True, check=False, capture_output=True
         ).returncode
 
-    return " ".join(flag for header, flag in (("lz4.h", "-llz4"), ("zlib.h", "-lz")) if has(header))
+    return [flag for header, flag in (("lz4.h", "-llz4"), ("zlib.h", "-lz")) if has(header)]
 
 
 @cache

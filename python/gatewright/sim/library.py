@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -18,15 +16,13 @@ from gatewright.errors import DataError, SimulationError
 from gatewright.fixed import Ints
 from gatewright.lower.guard import TAG_BITS
 from gatewright.lower.rtl import Port, RtlDesign
-from gatewright.sim import toolchain
+from gatewright.sim import compiler, toolchain
 from gatewright.sim.beats import Words, cut, pack
 from gatewright.sim.executors import Run
 
 HARNESS = Path(__file__).with_name("harness.hpp")
 VERILATE = "--cc -O3 -Wall --assert --x-assign fast --x-initial unique --unroll-count 2".split()
-COMPILE = "-fPIC -std=gnu++17 -w".split()
-LARGE = 1 << 20
-"""Bytes of generated C++ from which on the files of a design are compiled by themselves, on all cores."""
+COMPILE = ("-fPIC", *compiler.STANDARD)
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 TAGS = 1 << TAG_BITS
 """Tags of the sequences of a run repeat after this many."""
@@ -80,22 +76,6 @@ class _Buffer:
     def view(self) -> _Beats:
         count, words = self.data.shape
         return _Beats(self.data.ctypes.data, self.last.ctypes.data, self.time.ctypes.data, count, 0, words)
-
-
-def runtime() -> Path:
-    """Folder with the Verilator runtime, compiled once per Verilator version."""
-    include = toolchain.verilator_root() / "include"
-    key = toolchain.digest(["runtime 2", *((include / f).read_text() for f in (*RUNTIME, "verilated.h"))])
-
-    def build(folder: Path) -> None:
-        flags = ["-O2", "-fPIC", "-std=gnu++17", f"-I{include}", f"-I{include / 'vltstd'}"]
-        for source in RUNTIME:
-            toolchain.run(
-                ["g++", *flags, "-c", str(include / source), "-o", f"{source}.o"], folder, "verilator runtime"
-            )
-        toolchain.run(["ar", "rcs", "libverilated.a", *(f"{s}.o" for s in RUNTIME)], folder, "verilator runtime")
-
-    return toolchain.cached("runtime", key, build)
 
 
 def _glue(top: str, index: int, design: RtlDesign) -> str:
@@ -175,40 +155,21 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
             glue.append(f'#include "{prefix}.h"')
         glue += [_glue(f"V{i}", i, d) for i, d in enumerate(designs)]
         models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
-        include = toolchain.verilator_root() / "include"
-        paths = [f"-I{p}" for p in (HARNESS.parent, folder, include, include / "vltstd")]
+        paths = [f"-I{p}" for p in (HARNESS.parent, folder)] + compiler.includes()
         paths += [f"-I{folder / f'model{i}'}" for i in range(len(designs))]
-        if len(designs) > 1 or sum(p.stat().st_size for p in models) < LARGE:
-            # Many small designs in one translation unit: they share the parsing of headers. Each model's header
-            # insists on being the only one of its kind there.
-            glue += [f'#undef VL_PCH_INCLUDED\n#include "{p.relative_to(folder)}"' for p in models]
+        text = "\n".join(glue)
+        if len(designs) > 1 or sum(p.stat().st_size for p in models) < compiler.LARGE:
+            text += "\n" + compiler.together(folder, models)
             models = []
-        (folder / "all.cpp").write_text("\n".join(glue))
-        _compile(folder, [folder / "all.cpp", *models], [optimise, *COMPILE, *paths])
+        (folder / "all.cpp").write_text(text)
+        found = compiler.objects(folder, [folder / "all.cpp", *models], [optimise, *COMPILE, *paths])
+        archive = str(compiler.runtime(RUNTIME, ["-fPIC"]))
+        toolchain.run(["g++", "-shared", *found, archive, "-lpthread", "-o", "model.so"], folder, "g++")
 
-        for path in sorted(folder.glob("model*/*")):
+        for path in [*map(folder.joinpath, found), *sorted(folder.glob("model*/*"))]:
             path.unlink()
 
     return toolchain.cached("library", toolchain.digest(parts), make) / "model.so"
-
-
-def _compile(folder: Path, sources: Sequence[Path], flags: Sequence[str]) -> None:
-    """Compile every source by itself, several at once, and link `model.so`."""
-
-    def one(source: Path) -> str:
-        target = f"{source.stem}.o"
-        # Constructors and the like run once.
-        options = [*flags, "-O0"] if "__Slow" in source.stem else flags
-        toolchain.run(["g++", *options, "-c", str(source), "-o", target], folder, "g++", timeout=1800)
-        return target
-
-    largest_first = sorted(sources, key=lambda p: -p.stat().st_size)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        objects = list(pool.map(one, largest_first))
-    command = ["g++", "-shared", *objects, str(runtime() / "libverilated.a"), "-lpthread", "-o", "model.so"]
-    toolchain.run(command, folder, "g++")
-    for name in objects:
-        (folder / name).unlink()
 
 
 class Simulator:

@@ -28,20 +28,11 @@ def verilator_root() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Environment for Verilator, make and g++: tools on PATH, and the flags that the wheel's makefile lacks."""
+    """Environment for Verilator, make and g++: its tools on PATH."""
     root = verilator_root()
     env = dict(os.environ)
     env["VERILATOR_ROOT"] = str(root)
     env["PATH"] = os.pathsep.join([str(root / "bin"), str(Path(sys.executable).parent), env.get("PATH", "")])
-    # The wheel ships verilated.mk with every CFG_ variable empty.
-    env["MAKEFLAGS"] = (
-        "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines "
-        "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20 CFG_CXXFLAGS_STD=-std=gnu++17 "
-        "CFG_LDLIBS_THREADS=-pthread"
-    )
-    if shutil.which("ccache", path=env["PATH"]):
-        env["OBJCACHE"] = "ccache"
-        env.setdefault("CCACHE_DIR", str(cache_root() / "ccache"))
     return env
 
 

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolution over a sequence."""
+
+from gatewright.lower.hls.kernels._convolution import convolution as spell
+
+__all__ = ["spell"]

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators that work element by element, joins, and look-ups."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gatewright.fixed import Ints
+from gatewright.lower.qonnx.spelling import Call, spells
+from gatewright.lower.qonnx.values import TOKENS, Value
+from gatewright.ops.add import Add
+from gatewright.ops.concat import Concat
+from gatewright.ops.embedding import Embedding
+from gatewright.ops.pwl import Pwl
+from gatewright.ops.quadratic import Quadratic
+from gatewright.ops.relu import Relu
+from gatewright.ops.requantize import Requantize
+from gatewright.ops.reshape import Reshape
+
+MOST_TABLE_BITS = 16
+"""Widest input of a function that becomes a table with one entry per integer."""
+
+
+@spells(Relu)
+def relu(call: Call) -> Value:
+    """Relu; the result has one bit less, which needs no node."""
+    w, (x,) = call.writer, call.inputs
+    return call.result(w.narrowed(w.node("Relu", [x.made], w.shapes[x.made]), call.kind.fixed), x.form)
+
+
+@spells(Requantize)
+def requantize(call: Call) -> Value:
+    """A Quant node."""
+    w, (x,) = call.writer, call.inputs
+    # In steps of the finer of both binary points.
+    bits = x.kind.fixed.width + 1 + max(0, 1 - call.op.shift)
+    wide = w.cast(x.made, w.kind(max(bits, call.op.output.width)))
+    return call.result(w.quantize(wide, call.op.output, call.op.shift > 0), x.form)
+
+
+@spells(Reshape)
+def reshape(call: Call) -> Value:
+    """Reshape of [N, tokens, channels]."""
+    w, (x,) = call.writer, call.inputs
+    name = x.at(TOKENS)
+    return call.result(w.reshape(name, (w.shapes[name][0], call.tokens, call.kind.channels)))
+
+
+def _alike(call: Call) -> tuple[str, str, Value]:
+    """Both inputs as the first was made."""
+    a, b = call.inputs
+    return a.made, b.at(a.form), a
+
+
+@spells(Add)
+def add(call: Call) -> Value:
+    """Add and a Quant node."""
+    w, op, (a, b) = call.writer, call.op, call.inputs
+    left, right, first = _alike(call)
+    kind = w.kind(op.sum_width(a.kind.fixed, b.kind.fixed) + 1 + max(0, 1 - op.shift))
+    sums = w.node("Add", [w.cast(left, kind), w.cast(right, kind)], w.shapes[left])
+    return call.result(w.quantize(sums, op.output, op.shift > 0), first.form)
+
+
+@spells(Concat)
+def concat(call: Call) -> Value:
+    """Concat along the channels."""
+    w = call.writer
+    left, right, first = _alike(call)
+    shape = list(w.shapes[left])
+    shape[first.axis] = call.kind.channels
+    return call.result(w.node("Concat", [left, right], shape, axis=first.axis), first.form)
+
+
+@spells(Quadratic)
+def quadratic(call: Call) -> Value:
+    """(square x + slope) x + constant and a Quant node."""
+    w, op, (x,) = call.writer, call.op, call.inputs
+    fixed = x.kind.fixed
+    frac = op.shift + op.output.frac - 2 * fixed.frac
+    kind = w.kind(op.widths(fixed)[3] + 1 + max(0, 1 - op.shift))
+    made = w.cast(x.made, kind)
+    form = [-1] + [1] * (len(w.shapes[made]) - 1 - x.axis)
+
+    def real(integers: Ints, point: int) -> np.ndarray:  # type: ignore[type-arg]
+        return np.ldexp(integers.astype(np.float64), -point).reshape(form)
+
+    inner = w.binary("Add", w.binary("Mul", made, real(op.square, frac)), real(op.slope, frac + fixed.frac))
+    product = w.node("Mul", [inner, made], w.shapes[made])
+    whole = w.binary("Add", product, real(op.constant, frac + 2 * fixed.frac))
+    return call.result(w.quantize(whole, op.output, op.shift > 0), x.form)
+
+
+@spells(Pwl)
+def pwl(call: Call) -> Value:
+    """A table with one entry for every integer of the input."""
+    w, op, (x,) = call.writer, call.op, call.inputs
+    fixed = x.kind.fixed
+    if fixed.width > MOST_TABLE_BITS:
+        raise w.refuse(f"a table over {fixed.width} bits", f"at most {MOST_TABLE_BITS}")
+    values = op.evaluate(np.arange(fixed.lo, fixed.hi + 1, dtype=np.int64))
+    return call.result(w.table(x.made, fixed, values, op.output), x.form)
+
+
+@spells(Embedding)
+def embedding(call: Call) -> Value:
+    """Gather of the table's rows, plus those of the positions, saturated as golden does it."""
+    w, op, (x,) = call.writer, call.op, call.inputs
+    name = x.at(TOKENS)
+    batch, tokens, _ = w.shapes[name]
+    last = w.constant(np.array(len(op.table) - 1), np.int64)
+    ids = w.cast(w.reshape(name, (batch, tokens)), np.int64)
+    rows = w.node("Min", [ids, last], (batch, tokens))
+    entries, places = op.table << op.table_shift, op.positions[:tokens] << op.position_shift
+    peak = int(np.abs(entries).max(initial=0)) + int(np.abs(places).max(initial=0))
+    kind = w.kind(max(peak.bit_length() + 1, op.output.width))
+    table = w.constant(np.ldexp(entries.astype(np.float64), -op.output.frac), kind, "table")
+    sums = w.node("Gather", [table, rows], (batch, tokens, call.kind.channels), axis=0)
+    if len(op.positions):
+        sums = w.binary("Add", sums, np.ldexp(places.astype(np.float64), -op.output.frac))
+    return call.result(w.quantize(sums, op.output, False))

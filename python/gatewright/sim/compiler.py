@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated C++ to objects: many small files as one translation unit, large ones by themselves on all cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from gatewright.sim import toolchain
+
+LARGE = 1 << 20
+"""Bytes of generated C++ from which on the files of a design are compiled by themselves."""
+STANDARD = ("-std=gnu++17", "-w")
+
+
+def includes() -> list[str]:
+    """Compiler flags for Verilator's own headers."""
+    include = toolchain.verilator_root() / "include"
+    return [f"-I{include}", f"-I{include / 'vltstd'}"]
+
+
+def runtime(sources: Sequence[str], flags: Sequence[str]) -> Path:
+    """Archive of these sources of Verilator's runtime, compiled once per version and flags."""
+    include = toolchain.verilator_root() / "include"
+    texts = ((include / name).read_text() for name in (*sources, "verilated.h"))
+    key = toolchain.digest(["runtime 3", *STANDARD, *flags, *texts])
+
+    def build(folder: Path) -> None:
+        paths = [include / name for name in sources]
+        made = objects(folder, paths, ["-O2", *STANDARD, *flags, *includes()], "verilator runtime")
+        toolchain.run(["ar", "rcs", "all.a", *made], folder, "verilator runtime")
+
+    return toolchain.cached("runtime", key, build) / "all.a"
+
+
+def headers(names: Sequence[str], flags: Sequence[str]) -> Path:
+    """A header that includes these ones of Verilator, compiled beforehand for exactly these flags.
+
+    Parsing them is most of the work for a small module.
+    """
+    text = "".join(f'#include "{name}"\n' for name in names)
+    key = toolchain.digest(["headers", text, *flags, (toolchain.verilator_root() / "include" / names[0]).read_text()])
+
+    def build(folder: Path) -> None:
+        (folder / "all.h").write_text(text)
+        command = ["g++", *flags, "-x", "c++-header", "all.h", "-o", "all.h.gch"]
+        toolchain.run(command, folder, "verilator headers")
+
+    return toolchain.cached("headers", key, build) / "all.h"
+
+
+def together(folder: Path, models: Sequence[Path]) -> str:
+    """Text of one translation unit with all these generated files, relative to `folder`.
+
+    Each model's header insists on being the only one of its kind there.
+    """
+    return "".join(f'#undef VL_PCH_INCLUDED\n#include "{p.relative_to(folder)}"\n' for p in models)
+
+
+def objects(folder: Path, sources: Sequence[Path], flags: Sequence[str], place: str = "g++") -> list[str]:
+    """Compile every source by itself, several at once; names of the objects in `folder`."""
+
+    def one(source: Path) -> str:
+        target = f"{source.stem}.o"
+        # Constructors and the like run once.
+        options = [*flags, "-O0"] if "__Slow" in source.stem else flags
+        toolchain.run(["g++", *options, "-c", str(source), "-o", target], folder, place, timeout=1800)
+        return target
+
+    largest_first = sorted(sources, key=lambda p: -p.stat().st_size)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(one, largest_first))
