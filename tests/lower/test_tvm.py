@@ -218,3 +218,16 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "tvm", None)
     with pytest.raises(MissingExtraError, match=r"gatewright\[tvm\]"):
         Compiled.of(linear)
+
+
+def test_the_process_keeps_its_cores() -> None:
+    """In a process of its own, as the thread pool is made once."""
+    code = (
+        "import os\n"
+        "from gatewright.sim.executors import executors\n"
+        "from gatewright.sim.fuzz import random_job\n"
+        "before = os.sched_getaffinity(0)\n"
+        "executors()['tvm'](random_job(3))\n"
+        "assert os.sched_getaffinity(0) == before, os.sched_getaffinity(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

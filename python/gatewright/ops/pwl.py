@@ -102,7 +102,7 @@ class Pwl(Op):
         segments = min(int(rng.integers(1, 33)), form.hi - form.lo + 1)
         if form.width <= SAMPLED_BITS:
             return cls.of(kind, form, output, segments)
-        knots = np.sort(rng.choice(np.arange(form.lo + 1, form.hi + 1), segments - 1, replace=False))
+        knots = form.lo + 1 + np.sort(rng.choice(form.hi - form.lo, segments - 1, replace=False))
         shift = int(rng.integers(0, form.width))
         slopes = rng.integers(-(1 << shift), (1 << shift) + 1, segments, dtype=np.int64)
         offsets = rng.integers(-(1 << (shift + 4)), 1 << (shift + 4), segments, dtype=np.int64)

@@ -38,6 +38,8 @@ class Network:
         self.interface = interface
         self._tvm = tvm
         self._machine = VirtualMachine(module, tvm.cpu())
+        # By default TVM binds the calling thread to one core, and all that it starts or calls later with it.
+        os.environ.setdefault("TVM_BIND_THREADS", "0")
         # TVM's own default is one thread per two logical cores.
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         tvm.get_global_func("runtime.config_threadpool")(1, threads or cores)
