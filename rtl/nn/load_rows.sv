@@ -2,8 +2,7 @@
 `include "gatewright.svh"
 `default_nettype none
 
-/// A place in the load chain for memories that are read in any order: keeps the first `Rows * ceil(Width/Load)` words,
-/// as `store` does, and gives them out as whole rows to write; later words are passed on.
+/// A place in the load chain for memories that are read in any order: gives out whole rows to write, see load_chain.
 ///
 /// The word with `last` ends the load of the whole chain. A new load may begin at any time; rows in use then change, so
 /// let the design run dry first.
@@ -34,20 +33,34 @@ module load_rows #(
 );
   localparam int unsigned Chunks = (Width + Load - 1) / Load;
   localparam int unsigned ChunkBits = Chunks > 1 ? $clog2(Chunks) : 1;
-  `CHECK_PARAMETER(positive, Rows > 0 && Width > 0, "Rows and Width start at 1")
-  `CHECK_PARAMETER(whole_words, Load > 0 && Load % 32 == 0, "Load is a multiple of 32")
 
-  logic [ChunkBits-1:0] chunk_q;
-  logic [RowBits-1:0] row_q;
-  logic filled_q, loaded_q, forward_ready;
-  wire logic keep = w_valid && !filled_q;
-  wire logic pass = w_valid && filled_q && forward_ready;
-  wire logic final_chunk = chunk_q == ChunkBits'(Chunks - 1);
-  wire logic final_word = final_chunk && row_q == RowBits'(Rows - 1);
-  assign w_ready = !filled_q || forward_ready;
-  assign loaded  = loaded_q;
-  assign write   = keep && final_chunk;
-  assign row     = row_q;
+  logic keep, whole;
+  logic [ChunkBits-1:0] chunk;
+  assign write = keep && whole;
+  wire logic unused_chunk = &chunk;
+
+  load_chain #(
+      .Rows (Rows),
+      .Width(Width),
+      .Load (Load)
+  ) u_chain (
+      .clk,
+      .rst,
+      .w_data,
+      .w_valid,
+      .w_last,
+      .w_ready,
+      .x_data,
+      .x_valid,
+      .x_last,
+      .x_ready,
+      .hold(1'b0),
+      .keep,
+      .chunk,
+      .whole,
+      .row,
+      .loaded
+  );
 
   if (Chunks == 1) begin : gen_whole
     assign data = w_data[Width-1:0];
@@ -59,43 +72,6 @@ module load_rows #(
     always_ff @(posedge clk) if (keep) held_q <= Held'({w_data, held_q} >> Load);
     wire logic unused_high_bits = &w_data;
   end
-
-  stream_skid #(
-      .Width(Load)
-  ) u_forward (
-      .clk,
-      .rst,
-      .s_data (w_data),
-      .s_valid(w_valid && filled_q),
-      .s_last (w_last),
-      .s_ready(forward_ready),
-      .m_data (x_data),
-      .m_valid(x_valid),
-      .m_last (x_last),
-      .m_ready(x_ready)
-  );
-
-  always_ff @(posedge clk) begin
-    if (keep) begin
-      chunk_q <= final_chunk ? '0 : chunk_q + 1'b1;
-      if (final_chunk) row_q <= final_word ? '0 : row_q + 1'b1;
-      filled_q <= final_word;
-      loaded_q <= final_word;
-    end
-    if ((keep || pass) && w_last) begin
-      filled_q <= 1'b0;
-      chunk_q <= '0;
-      row_q <= '0;
-    end
-    if (rst) begin
-      chunk_q <= '0;
-      row_q <= '0;
-      filled_q <= 1'b0;
-      loaded_q <= 1'b0;
-    end
-  end
-
-  `CHECK_NEVER(load_whole, keep && w_last && !final_word, "the load ended before the rows were full")
 endmodule
 
 `default_nettype wire

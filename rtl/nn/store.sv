@@ -7,10 +7,9 @@
 /// A round is the `Depth` rows of one bank; `b_data` says which, one beat per round. With one bank, rounds follow each
 /// other without being asked for, and the bank port is idle.
 ///
-/// Load chain: the first `Banks * Depth * ceil(Width/Load)` words that arrive are kept (row by row, low bits first),
-/// later ones are passed on. The word with `last` ends the load of the whole chain and makes every store ready for the
-/// next one. A store sends rows only while it is completely loaded. A new load begins between two rounds of rows and
-/// withdraws the row on offer; let the design run dry first, or tokens in flight see old and new constants.
+/// It keeps `Banks * Depth` rows of the load chain, see load_chain, and sends rows only while it is completely loaded. A new
+/// load begins between two rounds of rows and withdraws the row on offer; let the design run dry first, or tokens in
+/// flight see old and new constants.
 module store #(
     /// Rows of a bank, 1 and up.
     parameter int unsigned Depth = 16,
@@ -46,35 +45,36 @@ module store #(
   localparam int unsigned ChunkBits = Chunks > 1 ? $clog2(Chunks) : 1;
   localparam int unsigned Rows = Banks * Depth;
   localparam int unsigned RowBits = Rows > 1 ? $clog2(Rows) : 1;
-  `CHECK_PARAMETER(positive, Depth > 0 && Width > 0 && Banks > 0, "Depth, Width and Banks start at 1")
-  `CHECK_PARAMETER(whole_words, Load > 0 && Load % 32 == 0, "Load is a multiple of 32")
+  `CHECK_PARAMETER(positive, Depth > 0 && Banks > 0, "Depth and Banks start at 1")
 
   // Load side.
-  logic [ChunkBits-1:0] chunk_q;
-  logic [RowBits-1:0] row_q;
-  logic filled_q, loaded_q, forward_ready;
-  logic [RowBits-1:0] held_q;
-  logic valid_q;
-  wire logic between_rounds = held_q == '0 || !valid_q;
-  wire logic claim = w_valid && !filled_q && (between_rounds || !loaded_q);
-  wire logic keep = claim;
-  wire logic final_word = chunk_q == ChunkBits'(Chunks - 1) && row_q == RowBits'(Rows - 1);
-  wire logic pass = w_valid && filled_q && forward_ready;
-  assign w_ready = filled_q ? forward_ready : (between_rounds || !loaded_q);
+  logic [RowBits-1:0] held_q, row;
+  logic [ChunkBits-1:0] chunk;
+  logic valid_q, loaded, keep, whole;
+  wire logic within_round = held_q != '0 && valid_q;
+  wire logic unused_whole = whole;
 
-  stream_skid #(
-      .Width(Load)
-  ) u_forward (
+  load_chain #(
+      .Rows (Rows),
+      .Width(Width),
+      .Load (Load)
+  ) u_chain (
       .clk,
       .rst,
-      .s_data (w_data),
-      .s_valid(w_valid && filled_q),
-      .s_last (w_last),
-      .s_ready(forward_ready),
-      .m_data (x_data),
-      .m_valid(x_valid),
-      .m_last (x_last),
-      .m_ready(x_ready)
+      .w_data,
+      .w_valid,
+      .w_last,
+      .w_ready,
+      .x_data,
+      .x_valid,
+      .x_last,
+      .x_ready,
+      .hold(loaded && within_round),
+      .keep,
+      .chunk,
+      .whole,
+      .row,
+      .loaded
   );
 
   // Read side: the output register holds the next row as soon as its bank is known.
@@ -92,9 +92,9 @@ module store #(
     wire logic unused_bank = &{b_data, b_valid};
   end
   wire logic final_row = next_q == RowBits'(Depth - 1);
-  wire logic advance = loaded_q && !claim && (m_ready || !valid_q) && asked;
+  wire logic advance = loaded && !keep && (m_ready || !valid_q) && asked;
   assign b_ready = advance && final_row;
-  assign m_valid = valid_q && !claim;
+  assign m_valid = valid_q && !keep;
   assign m_data  = out_q;
 
   for (genvar c = 0; c < Chunks; c++) begin : gen_chunk
@@ -103,13 +103,13 @@ module store #(
       (* ram_style = "ultra" *)
       logic [Bits-1:0] memory[Rows];
       always_ff @(posedge clk) begin
-        if (keep && chunk_q == ChunkBits'(c)) memory[row_q] <= w_data[Bits-1:0];
+        if (keep && chunk == ChunkBits'(c)) memory[row] <= w_data[Bits-1:0];
         if (advance) out_q[Load*c+:Bits] <= memory[base+next_q];
       end
     end else begin : gen_any
       logic [Bits-1:0] memory[Rows];
       always_ff @(posedge clk) begin
-        if (keep && chunk_q == ChunkBits'(c)) memory[row_q] <= w_data[Bits-1:0];
+        if (keep && chunk == ChunkBits'(c)) memory[row] <= w_data[Bits-1:0];
         if (advance) out_q[Load*c+:Bits] <= memory[base+next_q];
       end
     end
@@ -117,17 +117,6 @@ module store #(
   wire logic unused_high_bits = &w_data;
 
   always_ff @(posedge clk) begin
-    if (keep) begin
-      chunk_q <= chunk_q == ChunkBits'(Chunks - 1) ? '0 : chunk_q + 1'b1;
-      if (chunk_q == ChunkBits'(Chunks - 1)) row_q <= final_word ? '0 : row_q + 1'b1;
-      filled_q <= final_word;
-      loaded_q <= final_word;
-    end
-    if ((keep || pass) && w_last) begin
-      filled_q <= 1'b0;
-      chunk_q <= '0;
-      row_q <= '0;
-    end
     if (m_ready || !valid_q) valid_q <= advance;
     if (advance) begin
       held_q <= next_q;
@@ -139,17 +128,11 @@ module store #(
       next_q <= '0;
     end
     if (rst) begin
-      chunk_q <= '0;
-      row_q <= '0;
-      filled_q <= 1'b0;
-      loaded_q <= 1'b0;
       valid_q <= 1'b0;
       held_q <= '0;
       next_q <= '0;
     end
   end
-
-  `CHECK_NEVER(load_whole, keep && w_last && !final_word, "the load ended before the store was full")
 endmodule
 
 `default_nettype wire

@@ -5,6 +5,7 @@ from typing import Any
 
 import cocotb
 import pytest
+from rtl.stream_bench import check_reset, check_results
 
 from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Beat, Harness, Pace, Sink, Source, parameters
@@ -53,25 +54,14 @@ def send(bench: Harness, source: Source, sequences: int) -> list[Beat]:
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 @cocotb.parametrize(pace=PACES)
 async def exact(dut: Any, pace: Pace) -> None:
-    bench, source, sink = ports(dut, pace)
-    await bench.start()
-    expected = send(bench, source, 25)
-    await bench.finish({sink: len(expected)}, limit=60_000)
-    assert sink.beats == expected
+    _, sink = await check_results(dut, pace, ports, send, 25, limit=60_000)
     assert pace.idle or pace.patient or sink.gaps == 0
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(cycles=[1, 2, 3, 10, 30])
 async def reset_in_the_middle(dut: Any, cycles: int) -> None:
-    bench, source, sink = ports(dut, Pace(0.2, 0.6))
-    await bench.start()
-    send(bench, source, 20)
-    await bench.step(cycles)
-    await bench.reset(1)
-    expected = send(bench, source, 6)
-    await bench.finish({sink: len(expected)}, limit=6000)
-    assert sink.beats == expected
+    await check_reset(dut, cycles, ports, send, limit=6000)
 
 
 @pytest.mark.parametrize(

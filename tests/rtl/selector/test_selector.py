@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from rtl.attention_bench import planes, thresholds, vectors, word
+from rtl.stream_bench import check_reset, check_results
 
 from gatewright.ops._selector import code
 from gatewright.sim.bench import run_bench
@@ -48,25 +49,14 @@ def send(bench: Harness, source: Source, queries: int) -> list[Beat]:
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(pace=PACES)
 async def exact(dut: Any, pace: Pace) -> None:
-    bench, source, sink = ports(dut, pace)
-    await bench.start()
-    expected = send(bench, source, 20)
-    await bench.finish({sink: len(expected)}, limit=6000)
-    assert sink.beats == expected
+    _, sink = await check_results(dut, pace, ports, send, 20, limit=6000)
     assert pace.idle or pace.patient or sink.gaps == 0
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(cycles=[1, 2, 3, 10])
 async def reset_in_the_middle(dut: Any, cycles: int) -> None:
-    bench, source, sink = ports(dut, Pace(0.2, 0.6))
-    await bench.start()
-    send(bench, source, 20)
-    await bench.step(cycles)
-    await bench.reset(1)
-    expected = send(bench, source, 6)
-    await bench.finish({sink: len(expected)}, limit=600)
-    assert sink.beats == expected
+    await check_reset(dut, cycles, ports, send, limit=600)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from rtl.attention_bench import vectors, word
+from rtl.stream_bench import check_reset, check_results
 
 from gatewright.ops._softmax import exp2, octaves
 from gatewright.sim.bench import run_bench
@@ -50,12 +51,8 @@ def send(bench: Harness, source: Source, rows: int) -> list[Beat]:
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 @cocotb.parametrize(pace=PACES)
 async def exact(dut: Any, pace: Pace) -> None:
-    bench, source, sink = ports(dut, pace)
-    await bench.start()
-    expected = send(bench, source, 200)
-    await bench.finish({sink: len(expected)}, limit=30_000)
-    assert sink.beats == expected
-    assert {e for e, _, _ in expected} > {0, 1 << 16}
+    source, sink = await check_results(dut, pace, ports, send, 200, limit=30_000)
+    assert {e for e, _, _ in sink.beats} > {0, 1 << 16}
     assert pace.idle or pace.stall or pace.patient or sink.cycles[-1] - source.taken[-1] <= parameters()["Top"] + 8
 
 
@@ -73,14 +70,7 @@ async def pace_is_exact(dut: Any, count: int) -> None:
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(cycles=[1, 2, 3, 10, 30])
 async def reset_in_the_middle(dut: Any, cycles: int) -> None:
-    bench, source, sink = ports(dut, Pace(0.2, 0.6))
-    await bench.start()
-    send(bench, source, 20)
-    await bench.step(cycles)
-    await bench.reset(1)
-    expected = send(bench, source, 6)
-    await bench.finish({sink: len(expected)}, limit=1000)
-    assert sink.beats == expected
+    await check_reset(dut, cycles, ports, send, limit=1000)
 
 
 @pytest.mark.parametrize(

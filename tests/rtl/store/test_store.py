@@ -6,7 +6,6 @@ from typing import Any
 import cocotb
 import pytest
 
-from gatewright.errors import SimulationError
 from gatewright.sim.bench import run_bench
 from gatewright.sim.streams import PACES, Harness, Pace, Sink, Source, parameters, random_words
 
@@ -105,15 +104,6 @@ async def reset_forgets_the_load(dut: Any, cycles: int) -> None:
     assert ports.m.words[: ports.depth] == rows and ports.x.words == later
 
 
-@cocotb.test(timeout_time=1, timeout_unit="ms")
-async def short_load(dut: Any) -> None:
-    """Run alone: the assertion must end the simulation."""
-    ports = Ports(dut)
-    await ports.bench.start()
-    ports.w.send_sequence([1])
-    await ports.bench.step(20)
-
-
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(pace=PACES)
 async def banked_rounds(dut: Any, pace: Pace) -> None:
@@ -150,8 +140,3 @@ def test_store(depth: int, width: int) -> None:
     run_bench(
         "store", __file__, {"Depth": depth, "Width": width, "Banks": 1}, tests="rounds|reload|reset_forgets_the_load"
     )
-
-
-def test_short_load_is_reported() -> None:
-    with pytest.raises(SimulationError, match="the load ended before the store was full"):
-        run_bench("store", __file__, {"Depth": 4, "Width": 64, "Banks": 1}, tests="short_load")

@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 import pytest
 from rtl.attention_bench import vectors, word
+from rtl.stream_bench import check_reset, check_results
 
 from gatewright.fixed import Fixed, Ints, requantize
 from gatewright.ops import _softmax as softmax
@@ -65,11 +66,7 @@ def send(bench: Harness, source: Source, means: int) -> list[Beat]:
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 @cocotb.parametrize(pace=PACES)
 async def exact(dut: Any, pace: Pace) -> None:
-    bench, source, sink = ports(dut, pace)
-    await bench.start()
-    expected = send(bench, source, 120)
-    await bench.finish({sink: len(expected)}, limit=60_000)
-    assert sink.beats == expected
+    await check_results(dut, pace, ports, send, 120, limit=60_000)
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -90,14 +87,7 @@ async def pace_is_exact(dut: Any, count: int) -> None:
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 @cocotb.parametrize(cycles=[1, 2, 3, 10, 30])
 async def reset_in_the_middle(dut: Any, cycles: int) -> None:
-    bench, source, sink = ports(dut, Pace(0.2, 0.6))
-    await bench.start()
-    send(bench, source, 20)
-    await bench.step(cycles)
-    await bench.reset(1)
-    expected = send(bench, source, 6)
-    await bench.finish({sink: len(expected)}, limit=1000)
-    assert sink.beats == expected
+    await check_reset(dut, cycles, ports, send, limit=1000)
 
 
 @pytest.mark.parametrize(
