@@ -58,6 +58,7 @@ bench: $(FULL) ## Measure against other generators; writes bench/results/*.md.
 	$(BIN)/python bench/encoder_hardware.py
 	$(BIN)/python bench/onnx_models.py
 	$(BIN)/python bench/hls_examples.py
+	$(BIN)/python bench/executors.py
 	$(BIN)/python bench/tvm_attention.py
 	$(BIN)/python bench/split.py
 	$(BIN)/python bench/scheduling.py

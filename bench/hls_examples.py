@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from gatewright.design import Design, fold
 from gatewright.examples import examples
 from gatewright.examples._texts import minilm, movie
 from gatewright.examples.minilm import CALIBRATION, EXAMPLE, MOST
-from gatewright.fixed import Ints
 from gatewright.frontend import import_model
 from gatewright.lower.hls.builder import program
 from gatewright.lower.hls.project import dequantized
@@ -52,7 +51,7 @@ class Layers(nn.Module):
         return x
 
 
-def encoder(count: int) -> tuple[Design, list[Ints]]:
+def encoder(count: int) -> tuple[Design, list[Any]]:
     """`count` layers, on one piece of hardware when there are several, and movie-review sentences for them."""
     net, texts = Layers(count).eval(), movie()
     with torch.no_grad():
@@ -64,15 +63,15 @@ def encoder(count: int) -> tuple[Design, list[Ints]]:
     config = EXAMPLE.config if count > 1 else replace(EXAMPLE.config, tie=())
     imported = import_model(net, seen[0][None], seen, config=config, dynamic={"n": (1, MOST)}, name=f"minilm_{count}")
     design = fold(imported, boards.load("u200"), count * 1152 * MOST, None, EXAMPLE.ring if count > 1 else None)
-    return design, imported.encode(sent)
+    return design, sent
 
 
-def example(name: str) -> tuple[Design, list[Ints]]:
+def example(name: str) -> tuple[Design, Any]:
     """An example of the package as it is folded for the u200."""
     one = examples()[name]
     study = one.study()
     design = fold(study.imported, boards.load("u200"), one.target)
-    return design, study.imported.encode(study.samples[:IMAGES])
+    return design, study.samples[:IMAGES]
 
 
 def timed(action: Callable[[], Any]) -> tuple[Any, float]:
@@ -86,8 +85,9 @@ def _processor() -> float:
     return sum(u.ru_utime + u.ru_stime for u in used)
 
 
-def row(name: str, design: Design, sequences: Sequence[Ints]) -> dict[str, object]:
+def row(name: str, design: Design, samples: Any) -> dict[str, object]:
     """Both ways to run the C++ of one design."""
+    sequences = design.imported.encode(samples)
     made = program(design.graph, design.foldings)
     golden = [design.graph.evaluate(s)[0] for s in sequences]
     with tempfile.TemporaryDirectory() as folder:

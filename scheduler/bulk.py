@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from gatewright.scheduler.link import ENDLESS, History, Link
+from gatewright.scheduler.network import Feeder
 from gatewright.scheduler.pipeline import Ints
 from gatewright.scheduler.switch import Switch
 from gatewright.scheduler.unit import Unit
@@ -99,24 +100,30 @@ class _Stage:
     """A unit's equations for its new sequence."""
 
     def __init__(self, unit: Unit, rows: _Rows) -> None:
-        work, first = unit.work, unit.started
+        work, first, (i, j) = unit.work, unit.started, unit.first
         assert work is not None
-        self.unit, self.latency, self.gap = unit, work.latency, work.interval[0]
-        self.i, self.j = unit.first
-        self.inputs, outputs = work.tokens, len(work.need)
-        self.need = work.need + self.i
-        self.steps, release = work.arrays
+        self.unit, self.latency = unit, work.latency
+        # What stands before the ring may have begun with the sequence.
+        self.i, self.j = len(unit.taken.times), len(unit.left.times)
+        done, skipped = self.j - j, max(0, first - j)
+        self.inputs, outputs = i + work.tokens - self.i, len(work.need) - done
+        self.need = work.need[done:] + i
+        steps, release = work.arrays
+        self.gap = work.interval[done] if outputs else 0
+        self.steps = steps[done:] - steps[done] if done and outputs else steps[done:]
         self.intakes = np.arange(self.inputs) * unit.intake
-        fresh = self.need + work.ahead if work.memory is None else np.full(outputs, ENDLESS)
-        hold = np.concatenate([np.asarray(unit.hold[first : self.j], np.int64), fresh])
+        fresh = work.need + (i + work.ahead) if work.memory is None else np.full(len(work.need), ENDLESS)
+        hold = np.concatenate([np.asarray(unit.hold[first:j], np.int64), fresh[skipped:]])
         inputs = np.arange(self.i, self.i + self.inputs)
         self.started = first + np.searchsorted(hold, inputs, side="left")
         # Before the first output nothing is kept out.
         self.free = int(np.searchsorted(self.started, 0, side="right"))
-        released = np.concatenate([np.asarray(unit.release[max(first, 1) - 1 : self.j], np.int64), release])
+        base = max(first, 1) - 1
+        released = np.concatenate([np.asarray(unit.release[base:j], np.int64), release[max(0, base - j) :]])
         self.release = released[self.started - max(first, 1)]
-        self.taken = rows.of(unit.taken, self.i - 1, self.inputs)
-        self.left = rows.of(unit.left, min(self.j, max(first, 1)) - 1, outputs)
+        earliest = min(self.i - 1, int(self.need[0])) if outputs else self.i - 1
+        self.taken = rows.of(unit.taken, earliest, self.inputs)
+        self.left = rows.of(unit.left, min(self.j - 1, base), outputs)
         self.sources = [(link, rows.of(link.left, self.i - link.skip)) for link in unit.sources]
         self.room = rows.room(unit.targets, self.j)
         self.seen = self.met = -1
@@ -132,7 +139,7 @@ class _Stage:
             found = np.maximum(found, row.at(self.i - link.skip, self.inputs) + link.delay)
         held = self.left.times[self.started[self.free :] - 1 - self.left.low] - self.release[self.free :]
         found[self.free :] = np.maximum(found[self.free :], held)
-        if self.i:
+        if self.i and self.inputs:
             found[0] = max(found[0], self.taken.times[self.i - 1 - self.taken.low] + self.unit.intake)
         return self.taken.rise(np.maximum.accumulate(found - self.intakes) + self.intakes)
 
@@ -143,7 +150,7 @@ class _Stage:
             return False
         self.met = met
         found = _stopped(self.taken.times[self.need - self.taken.low] + self.latency, self.room, self.j)
-        if self.j:
+        if self.j and len(found):
             found[0] = max(found[0], self.left.times[self.j - 1 - self.left.low] + self.gap)
         return self.left.rise(np.maximum.accumulate(found - self.steps) + self.steps)
 
@@ -152,7 +159,36 @@ class _Stage:
         self.unit.taken.times += self.taken.new()
         self.unit.left.times += self.left.new()
         # The last input took this many outputs to have been started.
-        self.unit.started = int(self.started[-1])
+        if self.inputs:
+            self.unit.started = int(self.started[-1])
+
+
+class _Spring:
+    """A source's equations for what it has not sent yet."""
+
+    def __init__(self, feeder: Feeder, rows: _Rows) -> None:
+        self.feeder, self.j = feeder, len(feeder.left.times)
+        count = feeder.count - self.j
+        self.steps = np.arange(count) * feeder.interval
+        self.soonest = np.full(count, (feeder.left.times[-1] if self.j else -1) + feeder.interval)
+        for index, time in feeder.due.items():
+            if index >= self.j:
+                self.soonest[index - self.j] = max(self.soonest[index - self.j], time)
+        self.left = rows.of(feeder.left, self.j, count)
+        self.room = rows.room(feeder.targets, self.j)
+
+    def take(self) -> bool:
+        """Nothing is taken."""
+        return False
+
+    def leave(self) -> bool:
+        """When its tokens leave."""
+        found = _stopped(self.soonest, self.room, self.j)
+        return self.left.rise(np.maximum.accumulate(found - self.steps) + self.steps)
+
+    def commit(self) -> None:
+        """Tell the source."""
+        self.feeder.left.times += self.left.new()
 
 
 class _Way:
@@ -190,18 +226,28 @@ class _Way:
         self.switch.routes.clear()
 
 
-def settle(places: Sequence[Unit | Switch]) -> bool:
+Place = Unit | Switch | Feeder
+"""Where tokens move."""
+
+
+def _step(place: Place, rows: _Rows) -> _Step:
+    if isinstance(place, Unit):
+        return _Stage(place, rows)
+    return _Way(place, rows) if isinstance(place, Switch) else _Spring(place, rows)
+
+
+def settle(places: Sequence[Place]) -> bool:
     """Advance all to the end of their new sequence, or not at all.
 
     Args:
-        places: along the flow; each has exactly one new sequence (or route), all of whose tokens come from these places
-            or have already come.
+        places: along the flow; each has at most one unfinished sequence (switches: a route that has not begun), all of
+            whose tokens come from these places or have already come.
 
     Returns:
         whether that was done.
     """
     rows = _Rows()
-    steps: list[_Step] = [_Stage(p, rows) if isinstance(p, Unit) else _Way(p, rows) for p in places]
+    steps = [_step(place, rows) for place in places]
     for row in rows.values():
         row.fill()
     for _ in range(ROUNDS):

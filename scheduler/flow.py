@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from gatewright.errors import DataError
 from gatewright.scheduler.link import ENDLESS
-from gatewright.scheduler.network import Worker, run
+from gatewright.scheduler.network import Feeder, run
 from gatewright.scheduler.pipeline import Pipeline
 from gatewright.scheduler.trace import Mark, Span, Visit
+from gatewright.scheduler.unit import Unit
 from gatewright.scheduler.wiring import Section, check_done, feeders, wire
 
 
@@ -81,7 +82,7 @@ class Entrance:
         self.pipeline = pipeline
         self.feeders = feeders(pipeline)
         self.section = wire(pipeline, self.feeders, unlimited)
-        self.workers: list[Worker] = [*self.feeders.values(), *self.section.workers]
+        self.workers: list[Feeder | Unit] = [*self.feeders.values(), *self.section.workers]
         self.count = 0
 
     def send(self, entry: Entry) -> None:

@@ -16,7 +16,6 @@ from gatewright.scheduler.network import Port, Worker, renumber, run
 from gatewright.scheduler.pipeline import LINK, Pipeline
 from gatewright.scheduler.switch import Route, Switch
 from gatewright.scheduler.trace import Visit
-from gatewright.scheduler.unit import Unit
 from gatewright.scheduler.wiring import check_done, wire
 
 if TYPE_CHECKING:
@@ -122,14 +121,14 @@ class RingMachine:
         )
         self.exit.routes.append(way)
         # A returned pass has come completely, so nothing in front of the ring is involved.
-        whole = flight.iteration > 0 and tokens >= BULK
-        places: list[Unit | Switch] = [
+        places: list[bulk.Place] = [
+            *(self.door.workers if not flight.iteration else []),
             self.merge,
             *self.body.workers,
             self.exit,
             *(self.after.workers if self.after and final else []),
         ]
-        if not (whole and bulk.settle(places)):
+        if not (tokens >= BULK and bulk.settle(places)):
             self.settle()
         entered, moved = self.merge.moved.times[-tokens], self.exit.moved.times
         if self.recorder is not None:
