@@ -45,13 +45,20 @@ def write(name: str, *blocks: str) -> None:
     print(text)
 
 
-def environment(name: str, *requirements: str) -> Path:
-    """Interpreter of a peer's own environment, made on first use: its needs may conflict with ours."""
+def environment(name: str, *requirements: str, alone: Sequence[str] = ()) -> Path:
+    """Interpreter of a peer's own environment, made on first use: its needs may conflict with ours.
+
+    Args:
+        alone: installed without what they ask for, where that cannot be installed.
+    """
     home = PEERS / name
     python = home / "bin" / "python"
     stamp = home / "ready"
     if not stamp.exists():
         venv.create(home, with_pip=True, clear=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *requirements], check=True)
+        pip = [str(python), "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, *requirements], check=True)
+        if alone:
+            subprocess.run([*pip, "--no-deps", *alone], check=True)
         stamp.touch()
     return python

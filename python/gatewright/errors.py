@@ -66,5 +66,21 @@ class MissingExtraError(ToolError):
     """An optional dependency of the package is not installed."""
 
 
+class DeviceError(GatewrightError):
+    """A device does not answer, refuses a request, reports an error, or is not the one expected."""
+
+
 class SimulationError(GatewrightError):
     """A simulation stalled, broke a protocol rule or differs from the golden integers."""
+
+
+class LinkError(GatewrightError):
+    """The other party is gone, late, not who it must be, or breaks the protocol."""
+
+
+class ReuseError(GatewrightError):
+    """Correlated randomness was asked for that may have been used before."""
+
+
+class RingError(GatewrightError):
+    """A network does not fit the words that two parties compute in, or has a step that they cannot compute."""
