@@ -15,24 +15,19 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import _secure_models as models
 import numpy as np
+from _secure_processes import PATIENCE, QUIET, query
 from _table import environment, markdown, versions, write
 
 from gatewright.frontend import QuantConfig, import_model
 
-COMMAND = [sys.executable, "-c", "from gatewright.cli import main; main()", "secure"]
-QUIET = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
-"""One thread per party: two cores, two parties, for everyone."""
-PATIENCE = 900
 BITS = (8, 12)
 """Of our activations and weights; the peers have one width."""
 HERE = Path(__file__).resolve().parent
@@ -84,56 +79,22 @@ def case(name: str, count: int) -> Case:
     return Case(name, folder, inputs, real)
 
 
-@contextlib.contextmanager
-def process(log: Path, *arguments: str) -> Iterator[str]:
-    """One of our commands in the background; the address that it listens at."""
-    with log.open("w") as file:
-        found = subprocess.Popen([*COMMAND, *arguments, "--listen", "127.0.0.1:0"], stderr=file, env=os.environ | QUIET)
-    try:
-        end = time.monotonic() + 60
-        while "listens at" not in log.read_text():
-            if found.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(log.read_text())
-            time.sleep(0.05)
-        yield log.read_text().split("listens at ")[1].split()[0]
-    finally:
-        found.terminate()
-        found.wait()
-
-
 def ours(offline: str, bits: int) -> Callable[[Case, int, int], Measured]:
     """Both our processes, and the dealer where there is one, over mutual TLS; numbers of `bits` bits."""
 
     def run(this: Case, batch: int, repeats: int) -> Measured:
-        home = this.folder / offline
-        shutil.rmtree(home, ignore_errors=True)
-        subprocess.run([*COMMAND, "keys", str(home)], check=True, stdout=subprocess.DEVNULL)
         count = batch * (repeats + 1)
         order = np.arange(count) % len(this.inputs)
-        np.save(home / "x.npy", this.inputs[order])
-        options = ["--offline", offline, "--timeout", str(PATIENCE)]
-        with contextlib.ExitStack() as stack:
-            dealer = "127.0.0.1:1"
-            if offline == "dealer":
-                more = ["--keys", str(home / "dealer"), "--queries", str(count)]
-                dealer = stack.enter_context(process(home / "dealer.log", "dealer", *more))
-            more = [str(this.folder / f"{bits}.npz"), "--keys", str(home / "server"), "--dealer", dealer, *options]
-            server = stack.enter_context(process(home / "server.log", "serve", *more))
-            more = ["--keys", str(home / "client"), "--server", server, "--dealer", dealer, "--batch", str(batch)]
-            more += ["--json", str(home / "out.json"), "-o", str(home / "y.npy")]
-            command = [*COMMAND, "query", str(home / "x.npy"), *more, *options]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | QUIET)
-        found = json.loads((home / "out.json").read_text())
+        results, found = query(this.folder / f"{bits}.npz", this.inputs[order], batch, offline)
         phases = found["phases"]
         random = [phases[k] for k in ("dealer", "prepare") if k in phases]
         per_query = [sum(p[k] for p in random) / count for k in ("seconds", "wire")]
-        error = float(np.max(np.abs(np.load(home / "y.npy") - this.real[order])))
         # The first batch warms up.
         return Measured(
             found["online_seconds"][1:],
             round(phases["online"]["wire"] / (repeats + 1)),
             found["rounds"],
-            error,
+            float(np.max(np.abs(results - this.real[order]))),
             offline=(per_query[0], per_query[1]),
         )
 

@@ -15,13 +15,12 @@ import numpy.typing as npt
 
 from gatewright.frontend import Imported, QuantConfig, import_model
 from gatewright.frontend.roll import Ring
-from gatewright.progress import track
 from gatewright.sim.toolchain import cached, digest
 
 Array = npt.NDArray[Any]
 
-THREADS = 1
-"""Fixed, because the order of float sums depends on it; these networks are too small to gain from more."""
+STATE = "state.npz"
+"""Checkpoint in the cache entry of a trained example."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +93,7 @@ class Trained(Example):
         load: the data.
         epochs, batch, rate, decay: Adam with weight decay and a one-cycle schedule.
         shift: training images are moved by up to this many pixels.
+        seed: of the weights and the order of the data.
         config: number formats.
         calibration: training items that formats are chosen from.
     """
@@ -105,6 +105,7 @@ class Trained(Example):
     rate: float = 1e-2
     decay: float = 1e-4
     shift: int = 0
+    seed: int = 0
     config: QuantConfig = field(default_factory=QuantConfig)
     calibration: int = 256
 
@@ -121,61 +122,33 @@ class Trained(Example):
         """The trained module in evaluation mode, from the build cache where it is there."""
         import torch
 
+        from gatewright.compress import training
+
         data = data or self.load()
-        sources = [Path(inspect.getfile(self.build)).read_bytes(), Path(__file__).read_bytes()]
-        key = digest([*sources, *data.content, torch.__version__])
-
-        def build(folder: Path) -> None:
-            state = self.train(data).state_dict()
-            np.savez(folder / "state.npz", **{k: v.numpy() for k, v in state.items()})
-
-        entry = cached(f"example-{self.name}", key, build)
+        key = digest([*self.ingredients, *data.content, torch.__version__])
+        entry = cached(f"example-{self.name}", key, lambda folder: training.save(folder / STATE, self.train(data)))
         model = self.build()
-        with np.load(entry / "state.npz") as state:
-            model.load_state_dict({k: torch.from_numpy(state[k]) for k in state.files})
+        training.load(entry / STATE, model)
         return model.eval()
+
+    @property
+    def ingredients(self) -> list[str | bytes]:
+        """What the trained weights depend on beside the data."""
+        from gatewright.compress import training
+
+        own = [self.seed, self.epochs, self.batch, self.rate, self.decay, self.shift]
+        files = (inspect.getfile(self.build), __file__, training.__file__)
+        return [repr(own), *(Path(f).read_bytes() for f in files)]
 
     def train(self, data: Data) -> Any:
         """Train a fresh module; the same seeds, threads and data give the same weights."""
-        import torch
+        from gatewright.compress.training import Training, reproducible, train
 
-        threads = torch.get_num_threads()
-        torch.set_num_threads(THREADS)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                return self._train(data)
-        finally:
-            torch.set_num_threads(threads)
-
-    def _train(self, data: Data) -> Any:
-        import torch
-
-        model = self.build().train()
-        x, y = torch.from_numpy(data.train_x).float(), torch.from_numpy(data.train_y).long()
-        steps = self.epochs * (len(x) // self.batch)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=self.rate, weight_decay=self.decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.rate, total_steps=steps)
-        order = torch.empty(0, dtype=torch.long)
-        for _ in track(range(steps), f"training {self.name}"):
-            if len(order) < self.batch:
-                order = torch.randperm(len(x))
-            chosen, order = order[: self.batch], order[self.batch :]
-            loss = torch.nn.functional.cross_entropy(model(self._moved(x[chosen])), y[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        return model.eval()
-
-    def _moved(self, images: Any) -> Any:
-        """The images, each rolled by a random offset; their margins are empty."""
-        import torch
-
-        if not self.shift:
-            return images
-        down, right = torch.randint(-self.shift, self.shift + 1, (2,)).tolist()
-        return torch.roll(images, (down, right), (-2, -1))
+        plan = Training(self.epochs, self.batch, self.rate, self.decay, self.shift, self.seed)
+        with reproducible(self.seed):
+            model = self.build()
+            train(model, data.train_x, data.train_y, plan, label=f"training {self.name}", seeded=False)
+        return model
 
     def imported(
         self, model: Any | None = None, data: Data | None = None, config: QuantConfig | None = None

@@ -65,5 +65,8 @@ class Quadratic(nn.Module):
         """Shape of `x`, any rank of at least 2."""
         after = 0 if self.square.ndim == 0 else x.ndim - 1 - self.dim % x.ndim
         form = (-1,) + (1,) * after if self.square.ndim else ()
-        coefficients = (c.reshape(form) for c in (self.square, self.slope, self.constant))
-        return quadratic(x, *coefficients)
+        return quadratic(x, *(c.reshape(form) for c in self.coefficients()))
+
+    def coefficients(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """a, b and c: scalars, or one value per channel."""
+        return self.square, self.slope, self.constant
