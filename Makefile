@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every target makes the environment it needs: .venv, from constraints.txt.
 PYTHON ?= python3
-EXTRAS ?= sim,torch,examples,text
-MORE ?= synth,schedule,hls,tvm,onnx,qat,dev
+EXTRAS ?= sim,torch,examples,text,secure
+MORE ?= synth,bitstream,schedule,hls,tvm,onnx,qat,dev
 JOBS ?= 2
 ARGS ?=
+# What `make bitstream` builds, for which board, and how many samples go through the netlist (0: none).
+BOARD ?= ulx3s
+MODEL ?= digits_mlp
+CHECK ?= 5
 
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -12,10 +16,10 @@ FULL := .venv/.full
 TREE := build/tree
 
 .DEFAULT_GOAL := help
-.PHONY: help venv sim test nightly quick lint bench wheel clean distclean
+.PHONY: help venv sim bitstream test nightly quick lint bench bench-compress wheel clean distclean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 venv: $(FULL) ## Make the environment in .venv (PYTHON=, EXTRAS= for make sim, MORE= for the rest).
 
@@ -30,6 +34,9 @@ $(FULL): $(STAMP)
 
 sim: $(STAMP) ## Train the examples, simulate their RTL and compare (WAVES=1 records waveforms).
 	$(BIN)/gatewright sim $(if $(WAVES),--waves) $(ARGS)
+
+bitstream: $(FULL) ## Build MODEL= for BOARD=, here ulx3s, into build/; open tools need no licence (CHECK= samples).
+	$(BIN)/gatewright build --board $(BOARD) $(MODEL) --check $(CHECK) $(ARGS)
 
 test: lint $(FULL) ## All that continuous integration runs.
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
@@ -63,6 +70,14 @@ bench: $(FULL) ## Measure against other generators; writes bench/results/*.md.
 	$(BIN)/python bench/split.py
 	$(BIN)/python bench/scheduling.py
 	$(BIN)/python bench/prediction.py
+	$(BIN)/python bench/uart_link.py
+	$(BIN)/python bench/secure_inference.py
+	$(BIN)/python bench/secure_accuracy.py
+	$(BIN)/python bench/secure_search.py
+	$(BIN)/python bench/secure_datapath.py
+
+bench-compress: $(FULL) ## Measure every compression method against its baselines.
+	set -e; for bench in bench/compress_*.py; do $(BIN)/python $$bench $(ARGS); done
 
 wheel: $(FULL) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two-party datapath: cycles of networks and single blocks beside closed formulas, and resources by Yosys.
 
-`--quick` leaves out the LeNet and the whole parties.
+`--quick` leaves out the synthesis of whole parties.
 """
 
 from __future__ import annotations
@@ -131,12 +131,15 @@ def show(folding: Folding, program: Program, step: int) -> str:
     return f"lanes {folding.lanes}"
 
 
-def networks(quick: bool) -> list[dict[str, object]]:
+def networks() -> list[dict[str, object]]:
     """Trained networks on real images."""
     mlp = two_party()["secure_mlp"]
     lenet = TwoParty(name="secure_lenet", network="lenet", target=16_000, images=4)
-    cases = [(mlp, Wires(), Line(20, 64)), (mlp, Wires(cores=4), Line(200, 64))]
-    cases += [] if quick else [(lenet, Wires(cores=8), Line(20, 64))]
+    cases = [
+        (mlp, Wires(), Line(20, 64)),
+        (mlp, Wires(cores=4), Line(200, 64)),
+        (lenet, Wires(cores=8), Line(20, 64)),
+    ]
     rows = []
     for example, wires, line in cases:
         figures = example.simulate(line=line, wires=wires, optimise="-O2" if example is mlp else "-O0")
@@ -232,9 +235,9 @@ def whole(party: PartyDesign) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="without LeNet and whole parties")
+    parser.add_argument("--quick", action="store_true", help="without the synthesis of whole parties")
     quick = parser.parse_args().quick
-    nets = networks(quick)
+    nets = networks()
     cases = [prepared(name, *case) for name, case in single(np.random.default_rng(0)).items()]
     # Little is simulated here: most of the time goes into the compiler.
     library = build([c.design for c in cases], "-O0")
@@ -253,7 +256,8 @@ def main() -> None:
         "Every share of every step and every byte of every message is equal, and so are the labels to golden's. "
         "In 64 of 256 cycles nothing arrives from the link. "
         "`predicted` is the slowest block by closed formula (`lower/secure/cycles.py`); with 200 cycles of latency it "
-        f"is the credit of one message, {Wires().depth} words per round trip (`Wires.depth`).",
+        f"is the credit of one message, {Wires().depth} words per round trip (`Wires.depth`). "
+        "In the LeNet several blocks are about as slow, and their bursts do not overlap wholly.",
         markdown(nets),
         "## Blocks: the pace of a design in which one block is slow\n\n"
         "A matrix unit takes `positions * depth / SIMD * outputs / PE` cycles, an activation or a sum of windows one "

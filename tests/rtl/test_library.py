@@ -29,7 +29,7 @@ def test_has_a_bench(module: str) -> None:
     bench = BENCHES / module / f"test_{module}.py"
     assert bench.is_file(), f"{bench} is missing: a cocotb bench and its pytest entry in one file"
     text = bench.read_text()
-    assert re.search(r"^    (run_bench|check_module)\(", text, re.MULTILINE), f"{bench} simulates nothing"
+    assert re.search(r"^    (run_bench|check_module|check_streams)\(", text, re.MULTILINE), f"{bench} simulates nothing"
 
 
 @pytest.mark.parametrize("module", MODULES)

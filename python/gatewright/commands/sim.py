@@ -34,32 +34,41 @@ def COMMAND(names: tuple[str, ...], board: str, target: float | None, waves: boo
     """Train the examples, compile them, simulate their RTL, and compare.
 
     Every sample goes through the Verilated design at full speed; the first ones also through cocotb, with random
-    pauses on every port. Exit code 1 if a single integer differs from golden.
+    pauses on every port. Exit code 1 if a single integer differs from golden. Of a network between two parties, both
+    datapaths run with a slow link between them; all shares and messages must be those of the software parties.
 
     \b
     gatewright sim
     gatewright sim mnist_lenet --target 2000 --board zcu104
     gatewright sim digits_mlp --waves      then: surfer build/waves/*.fst
+    gatewright sim secure_mlp
     """
     from gatewright.console import console as standard
     from gatewright.errors import DataError
-    from gatewright.examples import examples
+    from gatewright.examples import examples, two_party
 
-    known = examples()
+    known, private = examples(), two_party()
     for name in names:
-        if name not in known:
-            raise DataError(f"example {name}", "not found", ", ".join(known))
+        if name not in known and name not in private:
+            raise DataError(f"example {name}", "not found", ", ".join([*known, *private]))
     console = standard()
-    results = []
-    for name in names or known:
+    results, pairs = [], []
+    for name in names or (*known, *private):
         console.print(f"[bold]{name}[/bold]: training (or from the cache), compiling, simulating")
-        results.append(simulate(known[name], board, target, waves, seed, console))
-    console.print(summary(results))
+        if name in known:
+            results.append(simulate(known[name], board, target, waves, seed, console))
+        else:
+            pairs.append(private[name].simulate(target, seed))
+    if results:
+        console.print(summary(results))
+    if pairs:
+        console.print(summary_of_pairs(pairs))
+    every = results + pairs
     if path:
-        Path(path).write_text(json.dumps(results, indent=1))
-    for problem in (p for r in results for p in r["problems"]):
+        Path(path).write_text(json.dumps(every, indent=1))
+    for problem in (p for r in every for p in r["problems"]):
         console.print(f"[red]{problem}[/red]")
-    if any(r["mismatches"] or r["problems"] for r in results):
+    if any(r["mismatches"] or r["problems"] for r in every):
         raise click.exceptions.Exit(1)
 
 
@@ -144,5 +153,31 @@ def summary(results: list[dict[str, Any]]) -> Table:
             str(r["mismatches"]),
             scores,
             f"{r['layer_share']:.3f}",
+        )
+    return table
+
+
+def summary_of_pairs(results: list[dict[str, Any]]) -> Table:
+    """What was compared of networks between two parties."""
+    from rich.table import Table
+
+    table = Table(title="Two parties' RTL against their software, labels against golden")
+    table.add_column("example", no_wrap=True)
+    for column in (
+        "queries", "cycles", "per query", "predicted", "share words", "message bytes", "differences",
+        "accuracy: float, golden, RTL",
+    ):  # fmt: skip
+        table.add_column(column, justify="right")
+    for r in results:
+        table.add_row(
+            r["example"],
+            f"{r['samples']:,}",
+            f"{r['cycles']:,}",
+            f"{r['interval']:,.0f}",
+            f"{r['predicted']:,} ({r['predicted'] / r['interval'] - 1:+.2%})",
+            f"{r['words']:,}",
+            f"{r['bytes']:,}",
+            str(r["mismatches"]),
+            "  ".join(f"{r['quality'][k]:.4f}" for k in ("float", "golden", "rtl")),
         )
     return table

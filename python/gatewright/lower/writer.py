@@ -25,8 +25,10 @@ class Stream:
         return self.lanes * self.width
 
 
-def literal(value: int) -> str:
-    """A parameter's value; what exceeds 32 bits is spelled with its size."""
+def literal(value: int | str) -> str:
+    """A parameter's value; what exceeds 32 bits is spelled with its size, and text as it is."""
+    if isinstance(value, str):
+        return value
     return str(value) if -(1 << 31) <= value < 1 << 31 else f"{value.bit_length()}'h{value:x}"
 
 
@@ -48,7 +50,7 @@ class Writer:
         self.lines.append(f"  logic {name}_valid, {name}_last, {name}_ready;")
         return stream
 
-    def instance(self, module: str, name: str, parameters: Mapping[str, int], pins: Mapping[str, str]) -> None:
+    def instance(self, module: str, name: str, parameters: Mapping[str, int | str], pins: Mapping[str, str]) -> None:
         """Instantiate `module` as `u_{name}`."""
         self.lines.append(f"  {module} #(" if parameters else f"  {module} u_{name} (")
         if parameters:

@@ -18,8 +18,12 @@ Words = npt.NDArray[np.uint32]
 
 def pack(sequence: Ints, lanes: int, kind: TensorType) -> Words:
     """[tokens, channels] integers to [beats, 32-bit words] of a stream with `lanes` channels per beat."""
-    width = kind.fixed.width
-    fields = np.asarray(sequence, np.int64).reshape(-1, lanes)
+    return pack_fields(sequence, lanes, kind.fixed.width)
+
+
+def pack_fields(values: Ints, lanes: int, width: int) -> Words:
+    """Integers modulo 2**width, `lanes` to a beat, to [beats, 32-bit words]; width is 1 to 64."""
+    fields = np.asarray(values, np.int64).reshape(-1, lanes)
     bits = ((fields[..., None] >> np.arange(width)) & 1).astype(np.uint8).reshape(len(fields), -1)
     pad = -bits.shape[1] % 32
     packed = np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little")
@@ -29,12 +33,37 @@ def pack(sequence: Ints, lanes: int, kind: TensorType) -> Words:
 def unpack(beats: Words, lanes: int, kind: TensorType) -> Ints:
     """Inverse of `pack`: [tokens, channels] integers."""
     width = kind.fixed.width
-    bits = np.unpackbits(np.ascontiguousarray(beats).view(np.uint8), axis=1, bitorder="little")
-    fields = bits[:, : lanes * width].reshape(-1, width).astype(np.int64)
-    values = (fields << np.arange(width)).sum(axis=1)
+    values = unpack_fields(beats, lanes, width)
     if kind.fixed.signed:
         values -= (values >> (width - 1)) << width
     return values.reshape(-1, kind.channels)
+
+
+def unpack_fields(beats: Words, lanes: int, width: int) -> Ints:
+    """Inverse of `pack_fields`: [elements] integers of the fields' bits; of 64, in two's complement."""
+    bits = np.unpackbits(np.ascontiguousarray(beats).view(np.uint8), axis=1, bitorder="little")
+    fields = bits[:, : lanes * width].reshape(-1, width).astype(np.int64)
+    return (fields << np.arange(width)).sum(axis=1)
+
+
+def as_bytes(sequence: Ints, port: Port) -> bytes:
+    """[tokens, channels] integers to the bytes of a shell's stream: each beat padded to whole bytes, low bits first."""
+    beats = pack(sequence, port.lanes, port.kind)
+    return beats.view(np.uint8)[:, : -(-port.bits // 8)].tobytes()
+
+
+def from_bytes(raw: bytes, port: Port) -> Ints:
+    """Inverse of `as_bytes`.
+
+    Raises:
+        SimulationError: the bytes are not whole tokens.
+    """
+    size = -(-port.bits // 8)
+    if len(raw) % (size * port.kind.channels // port.lanes):
+        raise SimulationError(f"output {port.value}", f"{len(raw)} bytes", f"beats of {size} bytes that make tokens")
+    beats = np.zeros((len(raw) // size, 4 * -(-size // 4)), np.uint8)
+    beats[:, :size] = np.frombuffer(raw, np.uint8).reshape(-1, size)
+    return unpack(beats.view("<u4"), port.lanes, port.kind)
 
 
 def cut(port: Port, beats: Words, lasts: Sequence[int] | Ints, lengths: Sequence[int]) -> list[Ints]:
@@ -65,4 +94,4 @@ def from_numbers(numbers: list[int], bits: int) -> Words:
     """Inverse of `as_numbers` for beats of `bits` bits."""
     size = 4 * -(-bits // 32)
     raw = b"".join(n.to_bytes(size, "little") for n in numbers)
-    return np.frombuffer(raw, "<u4").reshape(len(numbers), -1)
+    return np.frombuffer(raw, "<u4").reshape(len(numbers), size // 4)

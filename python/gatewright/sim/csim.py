@@ -47,15 +47,25 @@ def _library_digest() -> str:
 
 def build(programs: Sequence[Program]) -> Path:
     """One shared library of several programs: the price of the headers is paid once."""
-    text = simulation.source(programs)
     extra = sorted({p.kernel.header for one in programs for p in one.extra() if p.kernel.header is not None})
-    folders = [gatewright.hls.ROOT / "simulation", gatewright.hls.ROOT, *{p.parent: None for p in extra}, ap_types()]
-    key = digest([_library_digest(), text, *(p.read_bytes() for p in extra)])
+    return compiled(simulation.source(programs), programs[0].name, extra, [gatewright.hls.ROOT / "simulation"])
+
+
+def compiled(text: str, name: str, extra: Sequence[Path] = (), first: Sequence[Path] = ()) -> Path:
+    """C++ that includes kernels as a shared library, cached by content.
+
+    Args:
+        name: what it is, for messages.
+        extra: headers that are not in the library.
+        first: folders that are searched first; without that of bounded streams, streams never block.
+    """
+    folders = [*first, gatewright.hls.ROOT, *{p.parent: None for p in extra}, ap_types()]
+    key = digest([_library_digest(), text, str([p.name for p in first]), *(p.read_bytes() for p in extra)])
 
     def make(folder: Path) -> None:
         (folder / "network.cpp").write_text(text)
         paths = [f"-I{p}" for p in folders]
-        run(["g++", *FLAGS, *paths, "network.cpp", "-o", "network.so"], folder, f"C++ of {programs[0].name}")
+        run(["g++", *FLAGS, *paths, "network.cpp", "-o", "network.so"], folder, f"C++ of {name}")
 
     return cached("csim", key, make) / "network.so"
 

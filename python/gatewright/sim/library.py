@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,33 @@ TAGS = 1 << TAG_BITS
 """Tags of the sequences of a run repeat after this many."""
 PATIENCE = 100_000
 """Cycles without any handshake after which a run counts as stalled."""
+
+
+class Named(Protocol):
+    """A stream at the boundary of a top: its signals begin with `prefix`."""
+
+    @property
+    def prefix(self) -> str: ...
+
+
+class Top(Protocol):
+    """What a simulation needs of a design; `RtlDesign` says what the parts are."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> Sequence[Named]: ...
+    @property
+    def outputs(self) -> Sequence[Named]: ...
+    @property
+    def load(self) -> int: ...
+    @property
+    def tagged(self) -> bool: ...
+    @property
+    def memory(self) -> Ints: ...
+    @property
+    def files(self) -> Mapping[str, str]: ...
+    def write(self, folder: Path) -> list[Path]: ...
 
 
 class Status(IntEnum):
@@ -61,28 +89,31 @@ class _Beats(ctypes.Structure):
     )
 
 
+M = TypeVar("M", bound="Model")
+
+
 @dataclass(eq=False)
-class _Buffer:
-    """Arrays behind one `_Beats`, kept alive for the call."""
+class Buffer:
+    """Beats of one boundary stream: `data` [beats, 32-bit words], `last` and the cycle of each handshake."""
 
     data: Words
     last: npt.NDArray[np.uint8]
     time: npt.NDArray[np.uint64]
 
     @staticmethod
-    def empty(beats: int, words: int) -> _Buffer:
-        return _Buffer(np.zeros((beats, words), np.uint32), np.zeros(beats, np.uint8), np.zeros(beats, np.uint64))
+    def empty(beats: int, words: int) -> Buffer:
+        return Buffer(np.zeros((beats, words), np.uint32), np.zeros(beats, np.uint8), np.zeros(beats, np.uint64))
 
     def view(self) -> _Beats:
         count, words = self.data.shape
         return _Beats(self.data.ctypes.data, self.last.ctypes.data, self.time.ctypes.data, count, 0, words)
 
 
-def _glue(top: str, index: int, design: RtlDesign) -> str:
+def _glue(top: str, index: int, design: Top) -> str:
     """C++ that names the ports of one design for the harness."""
     inputs, outputs = len(design.inputs), len(design.outputs)
 
-    def switch(ports: Sequence[Port], line: str, otherwise: str = "") -> str:
+    def switch(ports: Sequence[Named], line: str, otherwise: str = "") -> str:
         cases = "".join(f" case {i}: {line.replace('@', p.prefix)};" for i, p in enumerate(ports))
         return f"switch (i) {{{cases} default: {otherwise or 'break'}; }}"
 
@@ -120,7 +151,7 @@ int gw{index}_run(void* h, gatewright::Beats* in, gatewright::Beats* out, uint32
 """
 
 
-def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
+def build(designs: Sequence[Top], optimise: str = "-O2") -> Path:
     """Compile designs into one shared library, cached by the content of every source; returns its path.
 
     Several designs in one library share the cost of parsing Verilator's headers.
@@ -172,8 +203,8 @@ def build(designs: Sequence[RtlDesign], optimise: str = "-O2") -> Path:
     return toolchain.cached("library", toolchain.digest(parts), make) / "model.so"
 
 
-class Simulator:
-    """One Verilated design, reset and loaded with its weights.
+class Model:
+    """One Verilated design, reset and loaded with its weights, whose streams carry beats.
 
     Args:
         design: what to simulate.
@@ -182,8 +213,8 @@ class Simulator:
         seed: seeds the values of registers that have no reset.
     """
 
-    def __init__(self, design: RtlDesign, library: Path | None = None, index: int = 0, seed: int = 1) -> None:
-        self.design, self.index = design, index
+    def __init__(self, design: Top, library: Path | None = None, index: int = 0, seed: int = 1) -> None:
+        self.top, self.index = design, index
         self._lib = ctypes.CDLL(str(library or build([design])))
         create = self._function("new")
         create.restype = ctypes.c_void_p
@@ -199,7 +230,7 @@ class Simulator:
             self._function("delete")(self._handle)
             self._handle = ctypes.c_void_p()
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self: M) -> M:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,12 +241,73 @@ class Simulator:
         if not len(memory):
             return
         words = np.ascontiguousarray(memory, dtype=np.uint32)
-        assert words.shape[1] == self.design.load // 32
+        assert words.shape[1] == self.top.load // 32
         status = Status(
             self._function("load")(self._handle, ctypes.c_void_p(words.ctypes.data), ctypes.c_uint64(len(words)))
         )
         if status is not Status.DONE:
-            raise SimulationError(f"design {self.design.name}, load chain", MEANING[status])
+            raise SimulationError(f"design {self.top.name}, load chain", MEANING[status])
+
+    def play(
+        self,
+        sources: Sequence[Buffer],
+        sinks: Sequence[Buffer],
+        *,
+        idle: float = 0.0,
+        stall: float = 0.0,
+        seed: int = 1,
+        patience: int = PATIENCE,
+    ) -> int:
+        """Send and collect beats until every sink has one less than it has room for; the cycles that took.
+
+        Args:
+            sources, sinks: one per input and output.
+            idle, stall, seed, patience: see `Simulator.run`.
+
+        Raises:
+            SimulationError: stall, protocol violation, failed assertion, or more beats than expected.
+        """
+        ins = (_Beats * max(1, len(sources)))(*(b.view() for b in sources))
+        outs = (_Beats * len(sinks))(*(b.view() for b in sinks))
+        for view, sink in zip(outs, sinks, strict=True):
+            view.count = len(sink.data) - 1
+        cycles = ctypes.c_uint64()
+        status = Status(
+            self._function("run")(
+                self._handle,
+                ins,
+                outs,
+                ctypes.c_uint32(round(idle * 1024)),
+                ctypes.c_uint32(round(stall * 1024)),
+                ctypes.c_uint64(seed),
+                ctypes.c_uint64(patience),
+                ctypes.byref(cycles),
+            )
+        )
+        if status is not Status.DONE:
+            progress = ", ".join(
+                f"{p.prefix} {v.done}/{v.count} beats"
+                for p, v in zip((*self.top.inputs, *self.top.outputs), (*ins, *outs), strict=True)
+            )
+            raise SimulationError(
+                f"design {self.top.name}",
+                f"{MEANING[status]} at cycle {cycles.value}; {progress}",
+                hint="make sim WAVES=1 writes a waveform",
+            )
+        return cycles.value
+
+
+class Simulator(Model):
+    """A lowered graph: its streams carry sequences of tokens.
+
+    Args:
+        design: what to simulate.
+        library, index, seed: see `Model`.
+    """
+
+    def __init__(self, design: RtlDesign, library: Path | None = None, index: int = 0, seed: int = 1) -> None:
+        super().__init__(design, library, index, seed)
+        self.design = design
 
     def run(
         self,
@@ -245,34 +337,8 @@ class Simulator:
         sinks = []
         for port in self.design.outputs:
             beats = sum(lengths[port.value]) * port.kind.channels // port.lanes
-            sinks.append(_Buffer.empty(beats + 1, -(-port.bits // 32)))
-        ins = (_Beats * max(1, len(sources)))(*(b.view() for b in sources))
-        outs = (_Beats * len(sinks))(*(b.view() for b in sinks))
-        for view, sink in zip(outs, sinks, strict=True):
-            view.count = len(sink.data) - 1
-        cycles = ctypes.c_uint64()
-        status = Status(
-            self._function("run")(
-                self._handle,
-                ins,
-                outs,
-                ctypes.c_uint32(round(idle * 1024)),
-                ctypes.c_uint32(round(stall * 1024)),
-                ctypes.c_uint64(seed),
-                ctypes.c_uint64(patience),
-                ctypes.byref(cycles),
-            )
-        )
-        if status is not Status.DONE:
-            progress = ", ".join(
-                f"{p.prefix} {v.done}/{v.count} beats"
-                for p, v in zip((*self.design.inputs, *self.design.outputs), (*ins, *outs), strict=True)
-            )
-            raise SimulationError(
-                f"design {self.design.name}",
-                f"{MEANING[status]} at cycle {cycles.value}; {progress}",
-                hint="make sim WAVES=1 writes a waveform",
-            )
+            sinks.append(Buffer.empty(beats + 1, -(-port.bits // 32)))
+        self.play(sources, sinks, idle=idle, stall=stall, seed=seed, patience=patience)
         results = [
             cut(port, buffer.data[:-1], np.flatnonzero(buffer.last[:-1] & 1), lengths[port.value])
             for port, buffer in zip(self.design.outputs, sinks, strict=True)
@@ -287,7 +353,7 @@ class Simulator:
         return Run(tuple(results), final - start + 1, finished)
 
     @staticmethod
-    def _source(port: Port, sequences: Sequence[Ints], tagged: bool) -> _Buffer:
+    def _source(port: Port, sequences: Sequence[Ints], tagged: bool) -> Buffer:
         if not sequences:
             raise DataError(f"input {port.value}", "no sequences", "at least one")
         packed = [pack(s, port.lanes, port.kind) for s in sequences]
@@ -296,7 +362,7 @@ class Simulator:
         last[np.cumsum([len(p) for p in packed]) - 1] = 1
         if tagged:
             last |= (np.repeat(np.arange(len(packed)), [len(p) for p in packed]) % TAGS << 2).astype(np.uint8)
-        return _Buffer(np.ascontiguousarray(data), last, np.zeros(len(data), np.uint64))
+        return Buffer(np.ascontiguousarray(data), last, np.zeros(len(data), np.uint64))
 
 
 def check_tags(flags: npt.NDArray[np.uint8]) -> None:
