@@ -7,6 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ else:
 
 ROOT = Path(__file__).parent
 
-FAMILIES = ("xcup", "xc7", "ecp5", "gowin")
+FAMILIES = ("xcup", "xc7", "ecp5", "gowin", "gatemate", "ice40")
 """Device families that `gatewright.synth` can map to."""
 
 
@@ -97,8 +98,9 @@ class Board:
         source: documents that the figures come from.
         clock_mhz: clock that designs are planned for, unless the user says otherwise.
         budget: resources of the device.
+        aliases: further names of the board.
         folder: where the board's files (constraints, shell) lie.
-        flow: settings of the board's tool flow, which only that flow reads.
+        flow: settings of the board's tool flow, which only that flow reads; `tool` names it.
     """
 
     name: str
@@ -109,12 +111,29 @@ class Board:
     clock_mhz: float
     budget: Budget
     folder: Path
+    aliases: tuple[str, ...] = ()
     flow: Mapping[str, Any] = field(default_factory=dict)
 
 
 def names() -> list[str]:
     """Names of the boards that ship with the package."""
     return sorted(p.parent.name for p in ROOT.glob("*/board.toml"))
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    """Every name that a shipped board goes by, and its folder's.
+
+    Raises:
+        BoardError: two boards share a name.
+    """
+    found = {name: name for name in names()}
+    for name in names():
+        for alias in _read(ROOT / name / "board.toml").get("aliases", ()):
+            if alias in found:
+                raise BoardError(f"board {name}", f"alias {alias!r} is taken by {found[alias]}", "a name of its own")
+            found[alias] = name
+    return found
 
 
 def load(board: str | Path) -> Board:
@@ -124,8 +143,8 @@ def load(board: str | Path) -> Board:
         BoardError: no such board, or its description is incomplete or wrong.
     """
     path = Path(board)
-    if str(board) in names():
-        path = ROOT / str(board) / "board.toml"
+    if str(board) in (known := _aliases()):
+        path = ROOT / known[str(board)] / "board.toml"
     elif path.is_dir():
         path = path / "board.toml"
     if not path.is_file():
@@ -135,11 +154,14 @@ def load(board: str | Path) -> Board:
             ", ".join(names()),
             "give one of these names, or the path of a folder with a board.toml",
         )
+    return _board(path, _read(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BoardError(str(path), f"not TOML: {error}") from None
-    return _board(path, data)
 
 
 def _board(path: Path, data: Mapping[str, Any]) -> Board:
@@ -147,9 +169,9 @@ def _board(path: Path, data: Mapping[str, Any]) -> Board:
     given = {"name": path.parent.resolve().name, "folder": path.parent.resolve(), **data}
     budget = dict(_table(place, "budget", given.get("budget")))
     for key, kind in (("dsp", Dsp), ("bram", Bram)):
-        budget[key] = _make(f"{place}, budget.{key}", kind, _table(place, f"budget.{key}", budget.get(key)))
-    given["budget"] = _make(f"{place}, budget", Budget, budget)
-    board: Board = _make(place, Board, given)
+        budget[key] = checked(f"{place}, budget.{key}", kind, _table(place, f"budget.{key}", budget.get(key)))
+    given["budget"] = checked(f"{place}, budget", Budget, budget)
+    board: Board = checked(place, Board, given)
     if board.family not in FAMILIES:
         raise BoardError(place, f"family = {board.family!r}", ", ".join(FAMILIES))
     return board
@@ -163,6 +185,7 @@ def _table(place: str, key: str, value: Any) -> Mapping[str, Any]:
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
+    "tuple[str, ...]": (tuple,),
     "int": (int,),
     "float": (int, float),
     "int | None": (int,),
@@ -174,9 +197,14 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _make(place: str, kind: type, data: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass `kind`, its keys and types checked against the declaration."""
+def checked(place: str, kind: type, data: Mapping[str, Any]) -> Any:
+    """An instance of the dataclass `kind` from a table of a board.toml, checked against the declaration.
+
+    Raises:
+        BoardError: an unknown or missing key, or a value of the wrong type.
+    """
     fields = {f.name: f for f in dataclasses.fields(kind)}
+    given: dict[str, Any] = {}
     for key in data:
         if key not in fields:
             raise BoardError(place, f"unknown key {key!r}", ", ".join(fields))
@@ -186,9 +214,12 @@ def _make(place: str, kind: type, data: Mapping[str, Any]) -> Any:
             if optional:
                 continue
             raise BoardError(place, f"{key} is missing", str(one.type))
-        value = data[key]
+        value = tuple(data[key]) if isinstance(data[key], list) else data[key]
+        if isinstance(value, tuple) and not all(isinstance(v, str) for v in value):
+            raise BoardError(place, f"{key} = {data[key]!r}", "a list of strings")
         if not isinstance(value, _KINDS[str(one.type)]) or isinstance(value, bool):
             raise BoardError(place, f"{key} = {value!r}", str(one.type))
         if isinstance(value, int | float) and (value < 0 or (value == 0 and key != "uram288")):
             raise BoardError(place, f"{key} = {value!r}", "a positive number")
-    return kind(**data)
+        given[key] = value
+    return kind(**given)

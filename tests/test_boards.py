@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gatewright import boards
+from gatewright.commands.boards import markdown
 from gatewright.errors import BoardError
 
 GOOD = """
@@ -25,7 +26,7 @@ bram = { unit = "RAMB36E1", count = 50, kbit = 36 }
 
 def test_the_expected_boards_are_found() -> None:
     expected = {"u200", "u250", "u280", "u50", "zcu104", "kv260", "pynq-z2", "ultra96v2", "ulx3s-85f"}
-    assert expected | {"tang-nano-20k"} <= set(boards.names())
+    assert expected | {"tang-nano-20k", "gatemate-a1-evb", "icebreaker"} <= set(boards.names())
 
 
 @pytest.mark.parametrize("name", boards.names())
@@ -36,8 +37,8 @@ def test_board(name: str) -> None:
     amounts = board.budget.amounts()
     assert all(amounts[k] > 0 for k in ("lut", "ff", "dsp", "bram36"))
     assert board.budget.ff <= 2 * board.budget.lut
-    ports = {"xcup": 27, "xc7": 25, "ecp5": None, "gowin": None}
-    assert board.budget.dsp.pair_port == ports[board.family]
+    ports = {"xcup": 27, "xc7": 25}
+    assert board.budget.dsp.pair_port == ports.get(board.family)
 
 
 def test_units_of_18_kbit_count_half() -> None:
@@ -64,6 +65,9 @@ def test_a_folder_or_a_file_of_the_user(tmp_path: Path) -> None:
         ('family = "xc7"', 'family = "max10"', "family = 'max10'"),
         ("clock_mhz = 100", "clock_mhz = 100\nclock = 3", "unknown key 'clock'"),
         ("[budget]", "[budgets]", "budget is missing"),
+        ("clock_mhz = 100", 'clock_mhz = 100\naliases = "a7"', "aliases = 'a7'"),
+        ("clock_mhz = 100", "clock_mhz = 100\naliases = [1]", "a list of strings"),
+        ("clock_mhz = 100", "clock_mhz = 100\nflow = 3", "flow = 3"),
         ("[budget]", "[budget", "not TOML"),
     ],
 )
@@ -78,3 +82,17 @@ def test_a_wrong_description_is_refused(tmp_path: Path, old: str, new: str, mess
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(BoardError, match="u200.*zcu104"):
         boards.load("u2000")
+
+
+def test_aliases() -> None:
+    assert boards.load("ulx3s") == boards.load("ulx3s-85f")
+    names = [alias for name in boards.names() for alias in boards.load(name).aliases]
+    assert len(set(names) | set(boards.names())) == len(names) + len(boards.names())
+
+
+def test_the_table_has_every_board_and_its_source() -> None:
+    text = markdown()
+    for name in boards.names():
+        board = boards.load(name)
+        (line,) = [x for x in text.splitlines() if x.startswith((f"| {name} |", f"| {name}, "))]
+        assert board.title in line and board.source in line and f"{board.budget.lut:,}" in line

@@ -7,14 +7,16 @@
 ///
 /// A sequence is the beats up to `last`. Null beats (`s_keep` = 0) carry no data and may stand
 /// anywhere, also at `last`.
-/// Causes: 0 too long: more than MaxTokens tokens (reported at once; the rest is swallowed); 1 empty: no data before
-/// `last`; 2 unfinished: the tag changed before `last` (the new beat begins the next sequence); 3 ragged: `last` inside
-/// a token.
+/// Causes: 0 too long: more than MaxTokens tokens (reported at once; the rest is swallowed); 1 too short: fewer than
+/// MinTokens whole tokens before `last`; 2 unfinished: the tag changed before `last` (the new beat begins the next
+/// sequence); 3 ragged: `last` inside a token.
 module sequence_guard #(
     /// Bits of a beat, 1 and up.
     parameter int unsigned Width     = 16,
     /// Beats per token, 1 and up.
     parameter int unsigned Beats     = 1,
+    /// Tokens of the shortest sequence, 1 and up.
+    parameter int unsigned MinTokens = 1,
     /// Tokens of the longest sequence.
     parameter int unsigned MaxTokens = 8,
     /// Tokens held, at least MaxTokens.
@@ -49,11 +51,12 @@ module sequence_guard #(
   localparam int unsigned LengthBits = $clog2(MaxTokens + 1);
   localparam int unsigned WordBits = Beats > 1 ? $clog2(Beats) : 1;
   `CHECK_PARAMETER(positive, Beats > 0 && MaxTokens > 0 && TagBits > 0 && Sequences > 0, "parameters start at 1")
+  `CHECK_PARAMETER(lengths, MinTokens > 0 && MinTokens <= MaxTokens, "MinTokens is 1 to MaxTokens")
   `CHECK_PARAMETER(depth, Depth >= MaxTokens, "the longest sequence must fit: Depth >= MaxTokens")
 
   typedef enum logic [1:0] {
     TooLong,
-    Empty,
+    TooShort,
     Unfinished,
     Ragged
   } cause_e;
@@ -87,10 +90,11 @@ module sequence_guard #(
   wire logic whole = keep ? token_end : word_q == '0;
   wire logic sound = !reported_q && !changed;
   wire logic too_long = sound && keep && tokens_q == LengthBits'(MaxTokens);
-  wire logic empty = sound && last && !keep && tokens_q == '0 && word_q == '0;
+  wire logic [LengthBits-1:0] tokens = tokens_q + LengthBits'(token_end);
+  wire logic short_of = sound && last && whole && !too_long && tokens < LengthBits'(MinTokens);
   wire logic ragged = sound && last && !whole && !too_long;
   wire logic unfinished = !reported_q && changed;
-  wire logic wrong = too_long || empty || ragged || unfinished;
+  wire logic wrong = too_long || short_of || ragged || unfinished;
   wire logic store = sound && keep && !wrong;
   wire logic close = sound && last && !wrong;
 
@@ -137,7 +141,7 @@ module sequence_guard #(
       .s_data (data),
       .s_valid(step && store),
       .s_ready(store_ready),
-      .c_data (tokens_q + LengthBits'(token_end)),
+      .c_data (tokens),
       .c_valid(step && close),
       .c_ready(close_ready),
       .drop   (step && wrong),
@@ -170,7 +174,7 @@ module sequence_guard #(
   cause_e cause;
   always_comb begin
     cause = TooLong;
-    if (empty) cause = Empty;
+    if (short_of) cause = TooShort;
     if (unfinished) cause = Unfinished;
     if (ragged) cause = Ragged;
   end

@@ -73,6 +73,10 @@ def test_block_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", sorted({family for family, _ in flows.FLOWS}))
 def test_library_module_with_its_include(family: str) -> None:
     narrow, wide = (synthesize("stream_fifo", {"Width": w, "Depth": 32}, family=family) for w in (8, 24))
+    if family in ("gatemate", "ice40"):
+        # Their look-up tables hold no data, and a block memory has the output register in it.
+        assert narrow.lutram == wide.lutram == 0 and wide.bram36 >= narrow.bram36 > 0 and narrow.dsp == 0
+        return
     assert narrow.lutram > 0 and narrow.dsp == 0 and narrow.bram36 == 0
     # One output register bit per data bit; all else is control.
     assert wide.ff - narrow.ff == 16 and wide.lutram > narrow.lutram

@@ -13,7 +13,7 @@ TECHMAP = Path(__file__).parent / "dsp48e2.v"
 
 @dataclass(frozen=True)
 class Resources:
-    """What a netlist uses; the counting rules are `XILINX`, `ECP5` and `GOWIN` below.
+    """What a netlist uses; the counting rules are the tables below.
 
     Attributes:
         lut: look-up tables used as logic, inverters included. Two small ones that a vendor tool would
@@ -91,6 +91,26 @@ GOWIN: Rules = (
 )
 
 
+GATEMATE: Rules = (
+    (r"CC_LUT[1-4]|CC_L2T[45]|CC_MX[24]", "lut", 1),
+    (r"CC_ADDF", "carry", 1),
+    (r"CC_DFF|CC_DLT", "ff", 1),
+    (r"CC_MULT", "dsp", 1),
+    (r"CC_BRAM_20K", "bram36", 20 / 36),
+    (r"CC_BRAM_40K|CC_FIFO_40K", "bram36", 40 / 36),
+    (r"CC_[IO]BUF|CC_BUFG", "", 0),
+)
+
+ICE40: Rules = (
+    (r"SB_LUT4", "lut", 1),
+    (r"SB_CARRY", "carry", 1),
+    (r"SB_DFF\w*", "ff", 1),
+    (r"SB_MAC16", "dsp", 1),
+    (r"SB_RAM40_4K(N[RW])*", "bram36", 4 / 36),
+    (r"SB_GB|SB_IO|SB_GB_IO", "", 0),
+)
+
+
 @dataclass(frozen=True)
 class Flow:
     """One way to a netlist.
@@ -143,6 +163,8 @@ FLOWS: Mapping[tuple[str, str], Flow] = {
     ("xc7", "stock"): Flow(_xilinx("xc7"), XILINX),
     ("ecp5", "stock"): Flow(lambda top: f"synth_ecp5 -top {top}", ECP5),
     ("gowin", "stock"): Flow(lambda top: f"synth_gowin -family gw2a -noiopads -top {top}", GOWIN),
+    ("gatemate", "stock"): Flow(lambda top: f"synth_gatemate -luttree -nomx8 -noiopad -noclkbuf -top {top}", GATEMATE),
+    ("ice40", "stock"): Flow(lambda top: f"synth_ice40 -dsp -top {top}", ICE40),
 }
 """By (family, flow). The stock flow is Yosys' own; `packed` is for what a vendor tool would reach."""
 

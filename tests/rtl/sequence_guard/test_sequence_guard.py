@@ -24,7 +24,7 @@ class Cause(IntEnum):
     """Why a sequence was refused, as in sequence_guard.sv."""
 
     TOO_LONG = 0
-    EMPTY = 1
+    TOO_SHORT = 1
     UNFINISHED = 2
     RAGGED = 3
 
@@ -36,6 +36,11 @@ class Verdict:
     sequences: list[list[int]] = field(default_factory=list)
     tags: list[int] = field(default_factory=list)
     errors: list[tuple[Cause, int]] = field(default_factory=list)
+
+
+def least() -> int:
+    """Tokens of the shortest sequence."""
+    return parameters().get("MinTokens", 1)
 
 
 def judge(beats: list[InBeat]) -> Verdict:
@@ -60,10 +65,10 @@ def judge(beats: list[InBeat]) -> Verdict:
         if len(words) > most:
             report(Cause.TOO_LONG)
         if last:
-            if not words:
-                report(Cause.EMPTY)
-            elif len(words) % p["Beats"]:
+            if len(words) % p["Beats"]:
                 report(Cause.RAGGED)
+            elif len(words) < least() * p["Beats"]:
+                report(Cause.TOO_SHORT)
             if not reported:
                 verdict.sequences.append(words)
                 verdict.tags.append(tag)
@@ -90,12 +95,12 @@ def stream(rng: random.Random, count: int, wrong: float) -> list[InBeat]:
     beats: list[InBeat] = []
     for i in range(count):
         tag = i % (1 << p["TagBits"])
-        whole = rng.choice([1, most, rng.randint(1, most)]) * p["Beats"]
+        whole = rng.choice([least(), most, rng.randint(least(), most)]) * p["Beats"]
         kind = rng.choice(list(Cause)) if rng.random() < wrong else None
         if kind is Cause.TOO_LONG:
             beats += sequence(rng, most * p["Beats"] + rng.choice([1, p["Beats"], 7 * p["Beats"] + 1]), tag)
-        elif kind is Cause.EMPTY:
-            beats += sequence(rng, 0, tag)
+        elif kind is Cause.TOO_SHORT:
+            beats += sequence(rng, rng.randint(0, least() - 1) * p["Beats"], tag)
         elif kind is Cause.UNFINISHED:
             rest = sequence(rng, rng.choice([whole, most * p["Beats"] + 3]), tag)
             beats += rest[: rng.randint(1, len(rest) - 1)] if len(rest) > 1 else []
@@ -104,7 +109,7 @@ def stream(rng: random.Random, count: int, wrong: float) -> list[InBeat]:
         else:
             beats += sequence(rng, whole, tag)
     # The end is right, so that the final error is due.
-    return beats + sequence(rng, p["Beats"], count % (1 << p["TagBits"]))
+    return beats + sequence(rng, least() * p["Beats"], count % (1 << p["TagBits"]))
 
 
 class Guard:
@@ -216,3 +221,9 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
 def test_sequence_guard(width: int, beats: int, most: int, depth: int, tag_bits: int, sequences: int) -> None:
     sizes = {"Width": width, "Beats": beats, "MaxTokens": most, "Depth": depth}
     run_bench("sequence_guard", __file__, sizes | {"TagBits": tag_bits, "Sequences": sequences})
+
+
+def test_shortest_sequence() -> None:
+    """A design whose sequences have a least length, e.g. pictures of one size."""
+    sizes = {"Width": 7, "Beats": 2, "MinTokens": 3, "MaxTokens": 4, "Depth": 8, "TagBits": 4, "Sequences": 2}
+    run_bench("sequence_guard", __file__, sizes, tests="integrity")

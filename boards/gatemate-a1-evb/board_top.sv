@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+`default_nettype none
+
+/// GateMateA1-EVB: the design `GATEWRIGHT_TOP` with clock, reset and UART of the board.
+module board_top (
+    input  wire logic clk,      ///< 10 MHz oscillator
+    input  wire logic rst_n,    ///< button FPGA_BUT1, low while pressed
+    input  wire logic rx,       ///< from the USB bridge
+    output      logic tx,       ///< to the USB bridge
+    output      logic led       ///< failed; low is on
+);
+  logic rst_all, running, failed;
+  board_reset u_reset (
+      .clk,
+      .button(!rst_n),
+      .rst   (rst_all)
+  );
+  `GATEWRIGHT_TOP u_design (
+      .clk,
+      .rst(rst_all),
+      .rx,
+      .tx,
+      .running,
+      .failed
+  );
+  assign led = !failed;
+  wire logic unused = running;
+endmodule
+
+`default_nettype wire
