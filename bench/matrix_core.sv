@@ -67,6 +67,7 @@ module matrix_core #(
       .rst,
       .s_data (x_data),
       .s_user (x_last),
+      .s_final(1'b0),
       .s_valid(x_valid),
       .s_ready(x_ready),
       .w_data,

@@ -12,6 +12,7 @@ import numpy as np
 from gatewright.fixed import Fixed
 from gatewright.graph import Folding
 from gatewright.ops._matrix import Matrix
+from gatewright.ops._matrix_rtl import rows
 from gatewright.sim.streams import Harness, parameters
 
 VECTORS = 100
@@ -52,7 +53,7 @@ async def vectors(dut: Any, stalls: tuple[float, float, float]) -> None:
     for vector in x:
         source.send_sequence([word(beat, width) for beat in vector.reshape(-1, simd)])
     # The packed pairs of a row are whole 32-bit load words here.
-    loads = matrix.rows(Folding(1, simd, pe)).reshape(-1, pe // 2 * simd * (2 * width + 1) // 32)
+    loads = rows(matrix, Folding(1, simd, pe)).reshape(-1, pe // 2 * simd * (2 * width + 1) // 32)
     weights.send([(word(row, 32),) for _ in x for row in loads])
     beats = VECTORS * outs // pe
     await bench.finish({sink: beats}, limit=20 * beats * ins // simd)

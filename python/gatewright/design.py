@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewright import boards
-from gatewright.errors import DataError, FoldingError, MissingExtraError, NotExpressibleError
+from gatewright.errors import DataError, FoldingError, MissingExtraError, NotExpressibleError, SimulationError
 from gatewright.fixed import Floats, Ints
 from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.imported import Imported
@@ -23,6 +23,7 @@ from gatewright.graph import Folding, Graph, least_tokens
 from gatewright.lower import timing
 from gatewright.lower.rtl import RtlDesign, lower
 from gatewright.schedule import all_nodes, evaluate, iterations, longest, plan, tokens_at
+from gatewright.schedule.sparse import with_sparse
 from gatewright.scheduler import policies
 from gatewright.scheduler.cycles import Prediction
 from gatewright.scheduler.lengths import Lengths
@@ -33,6 +34,7 @@ from gatewright.sim.executors import Job, Run, executors
 from gatewright.verification import Row, Verification
 
 if TYPE_CHECKING:
+    from gatewright.bitstream import Built
     from gatewright.lower.tvm.compiled import Compiled
     from gatewright.synth.report import Report
 
@@ -48,6 +50,7 @@ class Design:
         ring: layers that share one piece of hardware.
         lengths: that it is planned for; all the longest by default.
         solved: the scheduler's plan, if it chose the foldings; `plan` is there in any case.
+        sparse: matrices with many zeros multiply kept weights only, where that pays.
     """
 
     imported: Imported
@@ -56,11 +59,12 @@ class Design:
     ring: Ring | None = None
     lengths: Lengths | None = None
     solved: Plan | None = None
+    sparse: bool = True
 
     @cached_property
     def graph(self) -> Graph:
         """The integer graph that is built."""
-        return network(self.imported, self.ring)
+        return network(self.imported, self.ring, self.board, self.sparse)
 
     @cached_property
     def plan(self) -> Plan:
@@ -209,12 +213,59 @@ class Design:
             Path(path).write_bytes(found.SerializeToString())
         return found
 
+    def build(self, folder: str | Path, seed: int = 1, tool: str = "") -> Built:
+        """Build for the board in `folder`: a bitstream with the open tools, a complete project for a vendor's.
+
+        The folder also holds the design (`Design.load`), its weights, and what a host needs. `str()` of the result is
+        the table of resources and clocks.
+
+        Args:
+            seed: of placement, with the open tools.
+            tool: flow to take instead of the board's own: "hls" is the other one of AMD's boards.
+
+        Raises:
+            BudgetError: the design does not fit the board, with the amounts; nothing is placed.
+            BoardError: the board has no flow.
+            MissingExtraError: the extra `bitstream` is not installed.
+            ToolError: a tool failed, or the clock is not reached.
+        """
+        from gatewright import bitstream
+
+        path = Path(folder)
+        bitstream.refuse(self.board, self.plan.total, "cost model of the network")
+        self.save(path)
+        self._write_weights(path)
+        return bitstream.build(bitstream.Job(self.rtl, self.board, path, seed, self.graph, self.foldings, tool))
+
+    def verify_netlist(self, built: Built, batch: Any) -> Row:
+        """Run a batch through the netlist of a build, over its simulated UART, and compare with golden."""
+        from gatewright.bitstream.simulation import device, streams
+        from gatewright.shell.accelerator import Accelerator
+        from gatewright.sim.beats import as_bytes, from_bytes
+
+        start = time.monotonic()
+        sequences = self.imported.encode(batch)
+        wanted = self.execute("golden", self.job(sequences)).outputs[0]
+        (source,), (result,) = self.rtl.inputs, self.rtl.outputs
+        with device(built) as port:
+            accelerator = Accelerator(port, streams(built.files["host"].parent)[0])
+            accelerator.load(self.rtl.memory.astype(np.uint32))
+            found = [from_bytes(raw, result) for raw in accelerator.run([as_bytes(s, source) for s in sequences])]
+            cycles, flags = port.cycles, accelerator.registers.errors()
+        wrong = sum(int(np.sum(g != w)) if g.shape == w.shape else w.size for g, w in zip(found, wanted, strict=True))
+        if flags:
+            raise SimulationError("netlist", f"error flags are set: {', '.join(flags)}", "none")
+        return Row("netlist", len(sequences), sum(map(len, sequences)), wrong, cycles, time.monotonic() - start)
+
     def write(self, folder: str | Path) -> list[Path]:
         """Write the RTL sources, and the weights as `weights.hex` (one word of the load chain per line)."""
         sources = self.rtl.write(Path(folder))
-        words = "".join("".join(f"{int(w):08x}" for w in word[::-1]) + "\n" for word in self.rtl.memory)
-        (Path(folder) / "weights.hex").write_text(words)
+        self._write_weights(Path(folder))
         return sources
+
+    def _write_weights(self, folder: Path) -> None:
+        words = "".join("".join(f"{int(w):08x}" for w in word[::-1]) + "\n" for word in self.rtl.memory)
+        (folder / "weights.hex").write_text(words)
 
     def hls(
         self,
@@ -263,7 +314,7 @@ class Design:
         foldings = {k: asdict(v) for k, v in self.foldings.items()}
         ring = None if self.ring is None else asdict(self.ring)
         lengths = None if self.lengths is None else self.lengths.as_json()
-        data = {"board": self.board.name, "foldings": foldings, "ring": ring, "lengths": lengths}
+        data = {"board": self.board.name, "foldings": foldings, "ring": ring, "lengths": lengths, "sparse": self.sparse}
         text = json.dumps(data, indent=1)
         (path / "design.json").write_text(text)
 
@@ -278,7 +329,10 @@ class Design:
         foldings = {k: Folding(**v) for k, v in data["foldings"].items()}
         ring = None if data["ring"] is None else Ring(**data["ring"])
         lengths = Lengths.of(data["lengths"]) if data.get("lengths") else None
-        return Design(Imported.load(path / "model.npz"), foldings, boards.load(data["board"]), ring, lengths)
+        board = boards.load(data["board"])
+        return Design(
+            Imported.load(path / "model.npz"), foldings, board, ring, lengths, sparse=data.get("sparse", True)
+        )
 
     def __str__(self) -> str:
         lines = [str(self.graph), f"  on {self.board.title}"]
@@ -303,6 +357,7 @@ def compile(
     objective: str | Objective = "rate",
     lengths: Lengths | Mapping[int, float] | Iterable[int] | None = None,
     method: str = "fast",
+    sparse: bool = True,
     name: str = "model",
     **options: Any,
 ) -> Design:
@@ -325,6 +380,7 @@ def compile(
         lengths: numbers of tokens of the sequences that will come, as samples or as a histogram; cycles are expected
             ones over them. By default all are the longest.
         method: "fast", "exact" (proven optimum; needs the extra `schedule`) or "stages" (the greedy of Peng et al.).
+        sparse: matrices with many zeros multiply kept weights only, where the cost model says that this pays.
         name: of the design; a Verilog identifier.
         options: `output`, `constants` and `recalibrate` for ONNX, see `gatewright.frontend.onnx.import_onnx`.
 
@@ -336,12 +392,13 @@ def compile(
     from gatewright.frontend.source import import_any
 
     imported = import_any(model, example, calibration, config=config, dynamic=dynamic, name=name, **options)
-    return fold(imported, boards.load(board), target, foldings, ring, objective, lengths, method)
+    return fold(imported, boards.load(board), target, foldings, ring, objective, lengths, method, sparse)
 
 
-def network(imported: Imported, ring: Ring | None) -> Graph:
+def network(imported: Imported, ring: Ring | None, board: boards.Board, sparse: bool = True) -> Graph:
     """The graph to build."""
-    return imported.graph if ring is None else roll(imported.graph, ring)
+    graph = imported.graph if ring is None else roll(imported.graph, ring)
+    return with_sparse(graph, board) if sparse else graph
 
 
 def fold(
@@ -353,6 +410,7 @@ def fold(
     objective: str | Objective = "rate",
     lengths: Lengths | Mapping[int, float] | Iterable[int] | None = None,
     method: str = "fast",
+    sparse: bool = True,
 ) -> Design:
     """Choose the foldings of an imported model; those given by hand are kept. Arguments as in `compile`.
 
@@ -361,7 +419,7 @@ def fold(
         BudgetError: no folding fits the board.
         GraphError: the layers of `ring` cannot share hardware.
     """
-    graph = network(imported, ring)
+    graph = network(imported, ring, board, sparse)
     given = dict(foldings or {})
     names = {name for name, _ in all_nodes(graph)}
     for key in given:
@@ -370,7 +428,7 @@ def fold(
     given = {k: replace(f, banks=iterations(graph, k)) for k, f in given.items()}
     seen = None if lengths is None else Lengths.of(lengths)
     if set(given) == names:
-        return Design(imported, given, board, ring, seen)
+        return Design(imported, given, board, ring, seen, sparse=sparse)
     wanted = objective if target is None else Resources(target)
     solved = plan(graph, board, wanted, seen, method, given)
-    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved)
+    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, sparse)

@@ -374,10 +374,12 @@ class Op(ABC):
         return None
 
     def describe(self) -> str:
-        """Attributes on one line; arrays by shape."""
+        """Attributes on one line; arrays by shape. Those without a value, or without `repr`, are left out."""
         parts = []
         for item in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, item.name)
+            if value is None or not item.repr:
+                continue
             if isinstance(value, np.ndarray):
                 value = f"int{list(value.shape)}"
             elif isinstance(value, tuple) and len(value) > 6:

@@ -220,7 +220,7 @@ module attention_engine #(
       .Pair(1'b0), .AccWidth(ScoreWidth), .UserWidth(FactorWidth + RowBits + 3)
   ) u_exact (
       .clk, .rst, .s_data(query_q), .s_user({factors_q, exact_row_q, exact_final_q, exact_empty_q, exact_last_q}),
-      .s_valid(exact_valid_q), .s_ready(exact_ready), .w_data(key_data), .w_valid(exact_valid_q),
+      .s_final(1'b0), .s_valid(exact_valid_q), .s_ready(exact_ready), .w_data(key_data), .w_valid(exact_valid_q),
       .w_ready(exact_key_ready), .m_data(score),
       .m_user({score_factors, score_row, score_final, score_empty, score_last}), .m_valid(score_valid),
       .m_ready(score_ready)

@@ -40,6 +40,10 @@ module conv1d #(
     parameter bit          InSigned    = 1'b1,
     /// Bits of a weight, two's complement.
     parameter int unsigned WeightWidth = 8,
+    /// Bits of an index into the codebook of weights, see linear.
+    parameter int unsigned CodeBits    = 0,
+    /// Weights of an entry of the codebook.
+    parameter int unsigned CodeLength  = 1,
     /// Two outputs share a multiplier, see matrix.
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
@@ -93,9 +97,9 @@ module conv1d #(
       .Height(1), .Width(0), .Lanes(Lanes), .Chunks(Chunks), .KernelH(1), .KernelW(Kernel), .StrideH(1),
       .StrideW(Stride), .DilationH(1), .DilationW(Dilation), .Top(0), .Left(Left), .Bottom(0), .Right(Right),
       .Circular(Circular), .MaxTokens(MaxTokens), .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe),
-      .Tokens(Tokens), .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port),
-      .AccWidth(AccWidth), .Plain(Plain), .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin),
-      .ShiftBits(ShiftBits), .OutWidth(OutWidth), .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
+      .Tokens(Tokens), .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth),
+      .CodeBits(CodeBits), .CodeLength(CodeLength), .Pair(Pair), .Port(Port), .AccWidth(AccWidth), .Plain(Plain),
+      .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin), .ShiftBits(ShiftBits), .OutWidth(OutWidth), .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
   ) u_conv2d (.*);
 endmodule
 

@@ -55,6 +55,10 @@ module conv2d #(
     parameter bit          InSigned    = 1'b1,
     /// Bits of a weight, two's complement.
     parameter int unsigned WeightWidth = 8,
+    /// Bits of an index into the codebook of weights, see linear.
+    parameter int unsigned CodeBits    = 0,
+    /// Weights of an entry of the codebook.
+    parameter int unsigned CodeLength  = 1,
     /// Two outputs share a multiplier, see matrix.
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
@@ -129,9 +133,9 @@ module conv2d #(
 
   linear #(
       .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe), .Tokens(Tokens), .InWidth(InWidth),
-      .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .AccWidth(AccWidth), .Plain(Plain),
-      .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin), .ShiftBits(ShiftBits), .OutWidth(OutWidth),
-      .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
+      .InSigned(InSigned), .WeightWidth(WeightWidth), .CodeBits(CodeBits), .CodeLength(CodeLength), .Pair(Pair),
+      .Port(Port), .AccWidth(AccWidth), .Plain(Plain), .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin),
+      .ShiftBits(ShiftBits), .OutWidth(OutWidth), .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
   ) u_linear (
       .clk, .rst, .s_data(beat_data), .s_valid(beat_valid), .s_last(beat_last), .s_ready(beat_ready),
       .m_data, .m_valid, .m_last, .m_ready, .b_data, .b_valid, .b_ready, .w_data, .w_valid, .w_last, .w_ready,

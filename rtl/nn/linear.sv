@@ -26,6 +26,10 @@ module linear #(
     parameter bit          InSigned    = 1'b1,
     /// Bits of a weight, two's complement.
     parameter int unsigned WeightWidth = 8,
+    /// Bits of an index into the codebook of weights; 0 where weights are stored themselves.
+    parameter int unsigned CodeBits    = 0,
+    /// Weights of an entry of the codebook, see codebook; 1 without one.
+    parameter int unsigned CodeLength  = 1,
     /// Two outputs share a multiplier, see matrix.
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
@@ -66,7 +70,7 @@ module linear #(
     input  wire logic [BankBits-1:0]     b_data,   ///< bank of a sequence, one beat each; idle with one bank
     input  wire logic                    b_valid,
     output      logic                    b_ready,
-    input  wire logic [Load-1:0]         w_data,   ///< load chain in: weight rows, then offset rows
+    input  wire logic [Load-1:0]         w_data,   ///< load chain in: weight rows, codebook, offset rows
     input  wire logic                    w_valid,
     input  wire logic                    w_last,
     output      logic                    w_ready,
@@ -80,6 +84,8 @@ module linear #(
   localparam int unsigned CountBits = $clog2(Tokens + 1);
   localparam int unsigned UserWidth = CountBits + 1;
   localparam int unsigned RowWidth = Pair ? Pe / 2 * Simd * (2 * WeightWidth + 1) : Pe * Simd * WeightWidth;
+  localparam int unsigned StoredWidth = CodeBits > 0 ? Pe / CodeLength * Simd * CodeBits : RowWidth;
+  localparam int unsigned Consumers = CodeBits > 0 ? 3 : 2;
   `CHECK_PARAMETER(pe_divides, Out % Pe == 0, "Pe must divide Out")
   `CHECK_PARAMETER(tokens_keep_up, Tokens == 1 || (Groups == 1 && Tokens <= Words && Tokens <= Folds),
                    "Tokens is at most min(In/Simd, Out/Pe), and 1 with several groups")
@@ -87,14 +93,14 @@ module linear #(
   // Banks of the rounds: a round of rows serves one group of tokens.
   logic [Simd*InWidth-1:0] a_data;
   logic a_valid, a_last, a_ready;
-  logic [2*BankBits-1:0] bank;
-  logic [1:0] bank_valid, bank_ready;
+  logic [Consumers*BankBits-1:0] bank;
+  logic [Consumers-1:0] bank_valid, bank_ready;
   bank_rounds #(
       .Width    (Simd * InWidth),
       .Words    (Groups * Words),
       .Tokens   (Tokens),
       .Banks    (Banks),
-      .Consumers(2)
+      .Consumers(Consumers)
   ) u_banks (
       .clk,
       .rst,
@@ -164,14 +170,14 @@ module linear #(
     );
   end
 
-  // Weights.
-  logic [RowWidth-1:0] row;
-  logic row_valid, row_ready;
+  // Weights, or their indices.
+  logic [StoredWidth-1:0] stored;
+  logic stored_valid, stored_ready;
   logic [Load-1:0] y_data;
   logic y_valid, y_last, y_ready;
   store #(
       .Depth(Groups * Folds * Words),
-      .Width(RowWidth),
+      .Width(StoredWidth),
       .Banks(Banks),
       .Load (Load),
       .Ultra(Ultra)
@@ -189,10 +195,74 @@ module linear #(
       .b_data (bank[BankBits-1:0]),
       .b_valid(bank_valid[0]),
       .b_ready(bank_ready[0]),
-      .m_data (row),
-      .m_valid(row_valid),
-      .m_ready(row_ready)
+      .m_data (stored),
+      .m_valid(stored_valid),
+      .m_ready(stored_ready)
   );
+
+  // Inputs and weights of the matrix.
+  logic [Tokens*Simd*InWidth-1:0] beat;
+  logic [UserWidth-1:0] beat_user;
+  logic [RowWidth-1:0] row;
+  logic beat_valid, beat_ready, row_valid, row_ready;
+  logic [Load-1:0] z_data;
+  logic z_valid, z_last, z_ready;
+  if (CodeBits > 0) begin : gen_codebook
+    codebook #(
+        .Simd       (Simd),
+        .Pe         (Pe),
+        .Length     (CodeLength),
+        .WeightWidth(WeightWidth),
+        .CodeBits   (CodeBits),
+        .Pair       (Pair),
+        .BeatWidth  (Tokens * Simd * InWidth),
+        .UserWidth  (UserWidth),
+        .Depth      (Groups * Folds * Words),
+        .Banks      (Banks),
+        .Load       (Load)
+    ) u_codebook (
+        .clk,
+        .rst,
+        .s_data   (x_beat),
+        .s_user   ({x_beat_last, x_count}),
+        .s_valid  (x_beat_valid),
+        .s_ready  (x_beat_ready),
+        .c_data   (stored),
+        .c_valid  (stored_valid),
+        .c_ready  (stored_ready),
+        .b_data   (bank[2*BankBits+:BankBits]),
+        .b_valid  (bank_valid[2]),
+        .b_ready  (bank_ready[2]),
+        .m_data   (beat),
+        .m_user   (beat_user),
+        .m_weights(row),
+        .m_valid  (beat_valid),
+        .m_ready  (beat_ready),
+        .w_data   (y_data),
+        .w_valid  (y_valid),
+        .w_last   (y_last),
+        .w_ready  (y_ready),
+        .x_data   (z_data),
+        .x_valid  (z_valid),
+        .x_last   (z_last),
+        .x_ready  (z_ready)
+    );
+    // Beat and row come together.
+    assign row_valid = beat_valid;
+    wire logic unused_row_ready = row_ready;
+  end else begin : gen_weights
+    assign beat = x_beat;
+    assign beat_user = {x_beat_last, x_count};
+    assign beat_valid = x_beat_valid;
+    assign x_beat_ready = beat_ready;
+    assign row = stored;
+    assign row_valid = stored_valid;
+    assign stored_ready = row_ready;
+    assign z_data = y_data;
+    assign z_valid = y_valid;
+    assign z_last = y_last;
+    assign y_ready = z_ready;
+  end
 
   logic [Tokens*Pe*AccWidth-1:0] acc;
   logic [UserWidth-1:0] acc_user;
@@ -212,10 +282,11 @@ module linear #(
   ) u_matrix (
       .clk,
       .rst,
-      .s_data (x_beat),
-      .s_user ({x_beat_last, x_count}),
-      .s_valid(x_beat_valid),
-      .s_ready(x_beat_ready),
+      .s_data (beat),
+      .s_user (beat_user),
+      .s_final(1'b0),
+      .s_valid(beat_valid),
+      .s_ready(beat_ready),
       .w_data (row),
       .w_valid(row_valid),
       .w_ready(row_ready),
@@ -234,10 +305,10 @@ module linear #(
     assign out_user = acc_user;
     assign out_valid = acc_valid;
     assign acc_ready = out_ready;
-    assign x_data = y_data;
-    assign x_valid = y_valid;
-    assign x_last = y_last;
-    assign y_ready = x_ready;
+    assign x_data = z_data;
+    assign x_valid = z_valid;
+    assign x_last = z_last;
+    assign z_ready = x_ready;
     // No second store: the banks of its rounds are dropped.
     assign bank_ready[1] = 1'b1;
     wire logic unused_bank = &{bank[2*BankBits-1:BankBits], bank_valid[1]};
@@ -252,10 +323,10 @@ module linear #(
     ) u_offsets (
         .clk,
         .rst,
-        .w_data (y_data),
-        .w_valid(y_valid),
-        .w_last (y_last),
-        .w_ready(y_ready),
+        .w_data (z_data),
+        .w_valid(z_valid),
+        .w_last (z_last),
+        .w_ready(z_ready),
         .x_data,
         .x_valid,
         .x_last,

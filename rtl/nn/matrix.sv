@@ -17,6 +17,10 @@ module matrix #(
     parameter int unsigned Pe          = 2,
     /// Tokens that share the weights of a cycle.
     parameter int unsigned Tokens      = 1,
+    /// Input vectors per token: neighbouring Pe / Sources outputs read the same one.
+    parameter int unsigned Sources     = 1,
+    /// A result ends with `s_final` instead of after In / Simd beats.
+    parameter bit          Marked      = 1'b0,
     /// Bits of an input, 1 to 17 with Pair.
     parameter int unsigned InWidth     = 8,
     /// Inputs are two's complement.
@@ -34,8 +38,9 @@ module matrix #(
 ) (
     input  wire logic clk,
     input  wire logic rst,  ///< synchronous, active high
-    input  wire logic [Tokens*Simd*InWidth-1:0] s_data,  ///< element t * Simd + s
+    input  wire logic [Tokens*Sources*Simd*InWidth-1:0] s_data,  ///< element (t * Sources + source) * Simd + s
     input  wire logic [UserWidth-1:0] s_user,  ///< sampled on the final beat of a result
+    input  wire logic s_final,  ///< with Marked, on the final beat of a result
     input  wire logic s_valid,
     output      logic s_ready,
     /// Element p * Simd + s; with Pair, element q * Simd + s is {high - (low < 0), low}.
@@ -73,6 +78,7 @@ module matrix #(
   localparam logic [Field-1:0] FieldMax = Field'(64'(Chain) * Hi);
 
   `CHECK_PARAMETER(simd_divides, In % Simd == 0, "Simd must divide In")
+  `CHECK_PARAMETER(sources_divide, Units % Sources == 0, "Sources must divide Pe, and Pe / 2 with Pair")
   `CHECK_PARAMETER(pair_even, !Pair || Pe % 2 == 0, "Pair needs an even Pe")
   `CHECK_PARAMETER(pair_fits, Fit >= 1, "one product must fit the field of a pair")
 
@@ -86,7 +92,7 @@ module matrix #(
 
   wire logic enable = m_ready || !valid_q;
   wire logic take = s_valid && w_valid && enable;
-  wire logic final_beat = beat_q == BeatBits'(Beats - 1);
+  wire logic final_beat = Marked ? s_final : beat_q == BeatBits'(Beats - 1);
   assign s_ready = w_valid && enable;
   assign w_ready = s_valid && enable;
   assign m_valid = valid_q;
@@ -122,12 +128,14 @@ module matrix #(
       always_comb begin
         for (int unsigned t = 0; t < Tokens; t++) begin
           for (int unsigned s = 0; s < Links * Chain; s++) begin
-            logic signed [XWidth-1:0] x;
-            x = s >= Simd ? '0
-                : InSigned ? XWidth'(signed'(s_data[(t*Simd+s%Simd)*InWidth+:InWidth]))
-                           : XWidth'(s_data[(t*Simd+s%Simd)*InWidth+:InWidth]);
-            for (int unsigned u = 0; u < Units; u++) begin
-              node_d[((t*Units+u)*Links)*Chain+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
+            for (int unsigned r = 0; r < Sources; r++) begin
+              logic signed [XWidth-1:0] x;
+              x = s >= Simd ? '0
+                  : InSigned ? XWidth'(signed'(s_data[((t*Sources+r)*Simd+s%Simd)*InWidth+:InWidth]))
+                             : XWidth'(s_data[((t*Sources+r)*Simd+s%Simd)*InWidth+:InWidth]);
+              for (int unsigned u = r * Units / Sources; u < (r + 1) * Units / Sources; u++) begin
+                node_d[((t*Units+u)*Links)*Chain+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
+              end
             end
           end
         end
@@ -181,7 +189,8 @@ module matrix #(
   end
 
   always_ff @(posedge clk) begin
-    if (take) beat_q <= final_beat ? '0 : beat_q + 1'b1;
+    // With Marked, only whether it is the first beat matters.
+    if (take) beat_q <= final_beat ? '0 : Marked ? BeatBits'(1) : beat_q + 1'b1;
     if (enable) begin
       live_q <= (Levels + 1)'({live_q, take});
       first_q <= (Levels + 1)'({first_q, beat_q == '0});

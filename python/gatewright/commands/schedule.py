@@ -61,7 +61,7 @@ def COMMAND(
         raise DataError(f"example {name}", "not found", ", ".join(known))
     example, target, console = known[name], boards.load(board), standard()
     wanted, lengths = _objective(objective), None if given is None else read_lengths(given)
-    graph = network(example.study().imported, example.ring)
+    graph = network(example.study().imported, example.ring, target)
     found = plan(graph, target, wanted, lengths, method, seconds=seconds)
     console.print(table(found, target))
     problem = model(graph, target, lengths)

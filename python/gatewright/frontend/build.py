@@ -20,6 +20,7 @@ from gatewright.frontend.rearrange import MOVES, moved
 from gatewright.frontend.structure import short
 from gatewright.frontend.trace import tensors
 from gatewright.graph import Graph, Length, Node, Op, Reference, TensorType, Tokens
+from gatewright.ops._codebook import tied
 from gatewright.ops.requantize import Requantize
 
 
@@ -83,6 +84,13 @@ class Builder:
             for k in found:
                 op: Any = dataclasses.replace(self.nodes[k].op, weight_width=max(widths))  # type: ignore[type-var]
                 self.nodes[k] = dataclasses.replace(self.nodes[k], op=op)
+            self.tie_codebooks([k for k in found if hasattr(self.nodes[k].op, "codebook")])
+
+    def tie_codebooks(self, siblings: Sequence[int]) -> None:
+        """Codebooks of corresponding calls get equal shapes; none is left where one has none."""
+        ops: list[Any] = [self.nodes[k].op for k in siblings]
+        for k, op, codebook in zip(siblings, ops, tied([op.codebook for op in ops]), strict=True):
+            self.nodes[k] = dataclasses.replace(self.nodes[k], op=dataclasses.replace(op, codebook=codebook))
 
     def live(self, output: str) -> Graph:
         """The graph of the nodes that the output needs."""

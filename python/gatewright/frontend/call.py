@@ -16,6 +16,7 @@ from gatewright.frontend.config import QuantConfig
 from gatewright.frontend.layout import Axis, View
 from gatewright.frontend.program import Ref, Step
 from gatewright.graph import Op, TensorType
+from gatewright.ops import _codebook
 from gatewright.ops.requantize import Requantize
 from gatewright.ops.reshape import Reshape
 
@@ -251,6 +252,18 @@ class TorchCall:
         self._keep("weight", weight, np.ldexp(ints.astype(np.float64), -tall))
         self._keep("bias", real, np.ldexp(offsets.astype(np.float64), -(frac + x.frac)))
         return found
+
+    def storage(self, weight: Ints, width: int, groups: int = 1) -> dict[str, Any]:
+        """Keyword arguments that say how weights are stored: a codebook, if it needs fewer bits.
+
+        Args:
+            weight: [out, ...] integers of `width` bits.
+            groups: of output channels.
+        """
+        if self.config.codebook == "never":
+            return {}
+        found = _codebook.find(weight.reshape(groups, len(weight) // groups, -1), width)
+        return {} if found is None else {"codebook": found, "coded": self.config.codebook == "always"}
 
     def table(self, attribute: str, rows: Floats, bits: int) -> tuple[Ints, int]:
         """Integers of a table that is added up to the result, and their left shift to the result's binary point."""

@@ -13,6 +13,7 @@ from gatewright.errors import CalibrationError
 
 BITS = range(1, 17)
 METHODS = ("mse", "range")
+CODEBOOKS = ("auto", "always", "never")
 WIDTHS = ("activation_bits", "weight_bits")
 OPTIONAL_WIDTHS = ("operand_bits", "argument_bits")
 
@@ -40,6 +41,9 @@ class QuantConfig:
             only in the number at the `*`. Their widths must be equal, and so are the formats of values that are
             wired in hardware; binary points that an operator takes as data (`Op.free_points`) may differ. What
             enters an iteration has one format for all of them.
+        codebook: where few vectors of a layer's weights differ, as after `compress.dkm`, all its channels have one
+            binary point, and hardware may store indices into a codebook: "auto" where that is cheaper by the cost
+            model, "always" where it needs fewer bits, "never".
     """
 
     activation_bits: int = 8
@@ -50,6 +54,7 @@ class QuantConfig:
     operand_bits: int | None = None
     argument_bits: int | None = None
     tie: tuple[str, ...] = ()
+    codebook: str = "auto"
 
     def __post_init__(self) -> None:
         for name in WIDTHS + OPTIONAL_WIDTHS:
@@ -58,6 +63,8 @@ class QuantConfig:
                 raise CalibrationError(f"QuantConfig.{name}", f"{value!r}", "1 to 16 bits")
         if self.method not in METHODS:
             raise CalibrationError("QuantConfig.method", f"{self.method!r}", " or ".join(METHODS))
+        if self.codebook not in CODEBOOKS:
+            raise CalibrationError("QuantConfig.codebook", f"{self.codebook!r}", " or ".join(CODEBOOKS))
         for key, values in self.overrides.items():
             for name in values:
                 if name not in OVERRIDABLE:

@@ -10,6 +10,7 @@ from gatewright.errors import UnsupportedError
 from gatewright.fixed import MAX_WIDTH, Fixed, Floats, Ints, accumulator, enclosing, on_grid
 from gatewright.frontend.calibrate import choose_weight, weight_fracs
 from gatewright.frontend.config import QuantConfig
+from gatewright.ops import _codebook
 
 GUARD = 2
 """Bits by which a bias should be finer than the result, where the width leaves room."""
@@ -20,8 +21,9 @@ def matrix(
 ) -> tuple[Ints, Ints, Ints, int]:
     """Integers of `y = W x + b`.
 
-    Weights that lie on a power-of-two grid within the width, each channel on its own or all together, are
-    taken exactly. The bias is rounded at the accumulator's binary point.
+    Weights that lie on a power-of-two grid within the width, each channel on its own or all together, are taken
+    exactly. Weights from a codebook have one binary point, see `QuantConfig.codebook`. The bias is rounded at the
+    accumulator's binary point.
 
     Returns:
         weight and bias integers, right shift per output channel, narrowest signed width of the weights.
@@ -32,7 +34,7 @@ def matrix(
     outs = len(weight)
     flat = weight.reshape(outs, -1)
     sums = accumulator(x, Fixed(config.weight_bits, 0), flat.shape[1])
-    rows = flat if config.per_channel else flat.reshape(1, -1)
+    rows = flat if config.per_channel and not _one_point(flat, config) else flat.reshape(1, -1)
     frac = np.broadcast_to(_fracs(rows, bias.reshape(len(rows), -1), x, output, sums, config), (outs,))
     form = Fixed(config.weight_bits, 0)
     integers = form.quantize(np.ldexp(flat, frac[:, None]))
@@ -48,6 +50,15 @@ def matrix(
     width = enclosing(min(int(integers.min()), -1), int(integers.max()), 0).width
     shift = x.frac + frac - output.frac
     return integers.reshape(weight.shape), offsets.astype(np.int64), shift.astype(np.int64), width
+
+
+def _one_point(weight: Floats, config: QuantConfig) -> bool:
+    """Whether few vectors of weights differ: then equal weights are to be equal integers in every channel."""
+    if config.codebook == "never" or _codebook.find(weight[None], config.weight_bits) is None:
+        return False
+    # Channels that lie on grids of their own, and on none together, stay exact.
+    alone = all(on_grid(row, config.weight_bits) is not None for row in weight)
+    return not alone or on_grid(weight, config.weight_bits) is not None
 
 
 def _fracs(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> Ints:

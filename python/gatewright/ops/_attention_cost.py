@@ -10,7 +10,7 @@ from gatewright.fixed import Fixed
 from gatewright.graph import Cost, Folding, TensorType
 from gatewright.ops import _softmax as softmax
 from gatewright.ops._attention_rtl import Shape
-from gatewright.ops._matrix_cost import ULTRA_DEPTH
+from gatewright.ops._memory_cost import ULTRA_DEPTH
 from gatewright.ops._selector import GREATEST, LEVELS
 
 if TYPE_CHECKING:

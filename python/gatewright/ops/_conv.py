@@ -14,8 +14,9 @@ from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, least_tokens, most_tokens
 from gatewright.ops._bounds import matrix_bound, matrix_real, real_patches
-from gatewright.ops._matrix import Matrix, spell
+from gatewright.ops._matrix import Matrix
 from gatewright.ops._matrix_cost import matrix_cost
+from gatewright.ops._matrix_rtl import spell
 from gatewright.ops._window import Window
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class _Convolution(Op):
     weight_width: int
     output: Fixed
     groups: int
+    codebook: Ints | None
+    coded: bool
 
     @abstractmethod
     def window(self) -> Window:
@@ -55,7 +58,8 @@ class _Convolution(Op):
         lanes = lanes or self.inner
         rows = self.weight.reshape(self.groups, -1, self.inner // lanes, lanes, self.window().taps)
         rows = rows.transpose(0, 1, 2, 4, 3).reshape(self.groups, self.weight.shape[0] // self.groups, -1)
-        return Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output)
+        storage = (self.codebook, self.coded)
+        return Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output, *storage)
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -66,7 +70,7 @@ class _Convolution(Op):
             problem = f"{self.inner} inputs x {self.groups} groups on {x.channels} channels"
             raise GraphError(f"{name}.weight", problem, f"in * groups = {x.channels}")
         tokens = self.window().out_tokens(name, x.tokens)
-        self.matrix(x.fixed)
+        self.matrix(x.fixed).check_codebook()
         return TensorType(tokens, self.weight.shape[0], self.output)
 
     def evaluate(self, *inputs: Ints) -> Ints:

@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gatewright.errors import FormatError, GraphError
 from gatewright.fixed import MAX_WIDTH, Fixed, Ints, accumulator, enclosing, product_range, requantize
-from gatewright.graph import Folding, Stage
+from gatewright.graph import Cost, Folding, Stage
+from gatewright.ops import _codebook
+
+Bits = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,7 @@ class Matrix:
         shift: [groups * out per group] right shift from the accumulator to `output`.
         weight_width: bits of a weight, signed.
         x, output: formats of the input and output channels.
+        codebook, coded: how weights are stored, see `Linear`.
     """
 
     weight: Ints
@@ -37,12 +41,17 @@ class Matrix:
     weight_width: int
     x: Fixed
     output: Fixed
+    codebook: Ints | None = None
+    coded: bool = False
 
     def __post_init__(self) -> None:
         form = Fixed(self.weight_width, 0)
         if not form.contains(self.weight):
             span = f"[{self.weight.min()}, {self.weight.max()}]"
             raise GraphError("weight", f"values {span}", f"{self.weight_width}-bit signed")
+        if self.codebook is not None and not form.contains(self.codebook):
+            span = f"[{self.codebook.min()}, {self.codebook.max()}]"
+            raise GraphError("codebook", f"values {span}", f"{self.weight_width}-bit signed")
         for name in ("bias", "shift"):
             if getattr(self, name).shape != (self.groups * self.outs,):
                 raise GraphError(name, f"shape {getattr(self, name).shape}", f"[{self.groups * self.outs}]")
@@ -127,7 +136,8 @@ class Matrix:
     def foldings(self, lanes: int = 1, tokens: bool = True) -> Iterator[Folding]:
         """Legal (simd, pe, tokens), fewest multipliers first."""
         simds = [d for d in range(1, self.ins + 1) if self.ins % d == 0]
-        pes = [d for d in range(1, self.outs + 1) if self.outs % d == 0]
+        length = self.codebook.shape[1] if self.codebook is not None and self.coded else 1
+        pes = [d for d in range(length, self.outs + 1, length) if self.outs % d == 0]
         options = [Folding(lanes, s, p) for s in simds for p in pes]
         if tokens and self.groups == 1:
             options += [
@@ -144,6 +154,8 @@ class Matrix:
             raise GraphError("simd", f"{folding.simd} does not divide {self.ins} inputs", "a divisor")
         if self.outs % folding.pe:
             raise GraphError("pe", f"{folding.pe} does not divide {self.outs} outputs", "a divisor")
+        if self.codebook is not None and self.coded and folding.pe % self.codebook.shape[1]:
+            raise GraphError("pe", f"{folding.pe} beside codebook entries of {self.codebook.shape[1]}", "a multiple")
         most = 1 if self.groups > 1 else min(self.ins // folding.simd, self.outs // folding.pe)
         if folding.tokens > max(1, most):
             raise GraphError("tokens", f"{folding.tokens}", f"1 to min(IN/SIMD, OUT/PE) = {max(1, most)}")
@@ -159,6 +171,55 @@ class Matrix:
         fits = field > self.weight_width and hi - lo < 1 << max(field, 0)
         worth = self.weight_width >= 4 and self.x.width >= 4 and self.x.width + (not self.x.signed) <= 18
         return folding.pe % 2 == 0 and fits and worth
+
+    def check_codebook(self) -> None:
+        """Raise GraphError unless all weights come from the codebook, if there is one."""
+        if self.codebook is not None:
+            assert self.codes.size
+
+    @cached_property
+    def codes(self) -> Ints:
+        """[groups, outs / d, ins] index of every vector of weights in the codebook."""
+        assert self.codebook is not None
+        return _codebook.indices(self.weight, self.codebook)
+
+    @cached_property
+    def _codings(self) -> dict[Folding, bool]:
+        return {}
+
+    def coding(self, folding: Folding) -> bool:
+        """True when indices are stored: asked for, or cheaper by the cost model."""
+        if self.codebook is None or folding.pe % self.codebook.shape[1]:
+            return False
+        if folding not in self._codings:
+            bits = (self._row(folding, coded=False), self._row(folding, coded=True))
+            pays = self.coded or _codebook.pays(*bits, self.depth(folding), self.look_up(folding), folding)
+            self._codings[folding] = pays
+        return self._codings[folding]
+
+    def depth(self, folding: Folding) -> int:
+        """Rows of the weight store, per bank."""
+        return self.groups * (self.outs // folding.pe) * (self.ins // folding.simd)
+
+    def row_bits(self, folding: Folding) -> int:
+        """Bits of a row of the weight store."""
+        return self._row(folding, self.coding(folding))
+
+    def _row(self, folding: Folding, coded: bool) -> int:
+        count = folding.pe * folding.simd
+        if coded:
+            assert self.codebook is not None
+            return count // self.codebook.shape[1] * _codebook.index_bits(len(self.codebook))
+        return count // 2 * (2 * self.weight_width + 1) if self.pairs(folding) else count * self.weight_width
+
+    def look_up(self, folding: Folding) -> Cost:
+        """Resources of the codebook."""
+        assert self.codebook is not None
+        (entries, length), inputs = self.codebook.shape, folding.tokens * folding.simd * self.x.width
+        bits, pairs = _codebook.index_bits(entries), self.pairs(folding)
+        return _codebook.look_up_cost(
+            folding.simd, folding.pe, self.weight_width, length, bits, pairs, inputs, folding.banks
+        )
 
     @staticmethod
     def sample(rng: np.random.Generator, x: Fixed, shape: tuple[int, ...], terms: int) -> dict[str, Any]:
@@ -199,12 +260,12 @@ class Matrix:
     def stages(self, folding: Folding, need: Ints) -> list[Stage]:
         """Timing when output token j needs the whole of input token need[j].
 
-        Product, adder tree, accumulator, two steps of rescaling, register slice; a replayed vector takes two
-        more cycles to turn round and then all its passes.
+        Product, adder tree, accumulator, two steps of rescaling, register slice; a codebook is a step more. A replayed
+        vector takes two more cycles to turn round and then all its passes.
         """
         interval = self.interval(folding)
         words, folds = self.ins // folding.simd, self.outs // folding.pe
-        latency = 3 + self.levels(folding) + (0 if self.plain else 2)
+        latency = 3 + self.levels(folding) + (0 if self.plain else 2) + self.coding(folding)
         if folds > 1:
             latency += 1 + words * folds + (self.groups - 1) * words * folds
         if folding.tokens == 1:
@@ -215,86 +276,21 @@ class Matrix:
         starts = np.where(index % group == 0, interval, 0)
         return [Stage(need[ends], starts, latency), Stage(index, folds, folds)]
 
-    def rows(self, folding: Folding) -> Ints:
-        """[rows, words] of the weight store: each row holds PE * SIMD weights, element `p * SIMD + s`.
 
-        When pairs share a multiplier, outputs 2q (low) and 2q+1 (high) are stored as `{high - (low < 0), low}`, so
-        that the packed operand is wiring: the borrow of a negative low half is paid here and not in fabric.
-        """
-        g, o, i = self.weight.shape
-        pe, simd = folding.pe, folding.simd
-        rows = self.weight.reshape(g, o // pe, pe, i // simd, simd).transpose(0, 1, 3, 2, 4)
-        rows = rows.reshape(-1, pe, simd)
-        width = self.weight_width
-        if not self.pairs(folding):
-            return chunks(rows.reshape(len(rows), -1), width)
-        low, high = rows[:, 0::2], rows[:, 1::2]
-        high = (high - (low < 0)) & ((1 << (width + 1)) - 1)
-        packed = low & ((1 << width) - 1) | high << width
-        return chunks(packed.reshape(len(rows), -1), 2 * width + 1)
+def bits(rows: Ints, width: int) -> Bits:
+    """[rows, fields] integers modulo 2**width, 1 to 62 bits each, as [rows, fields * width] bits, low ones first."""
+    return ((rows[..., None] >> np.arange(width)) & 1).reshape(len(rows), -1).astype(np.uint8)
 
 
-def spell(folding: Folding, banks: Sequence[Matrix]) -> tuple[dict[str, int], tuple[Ints, ...]]:
-    """SystemVerilog parameters of `linear` for matrices that share one unit, and the rows of its stores.
-
-    Raises:
-        GraphError: the folding does not divide them, or they need different units.
-    """
-    first = banks[0]
-    first.check(folding)
-    for k, one in enumerate(banks[1:], 1):
-        for name in ("weight.shape", "weight_width", "x.width", "x.signed", "output.width", "output.signed"):
-            ours, theirs = (attrgetter(name)(m) for m in (first, one))
-            if ours != theirs:
-                raise GraphError(f"matrix.{name}", f"{theirs} in iteration {k}, {ours} in iteration 0", "equal ones")
-    plain = all(m.plain for m in banks)
-    offset_width = max(m.offset_width for m in banks)
-    shift_min = min(m.shift_min for m in banks)
-    shift_bits = (max(int(m.shift.max()) for m in banks) - shift_min).bit_length()
-    parameters = {
-        "In": first.ins,
-        "Out": first.outs,
-        "Groups": first.groups,
-        "Simd": folding.simd,
-        "Pe": folding.pe,
-        "Tokens": folding.tokens,
-        "InWidth": first.x.width,
-        "InSigned": int(first.x.signed),
-        "WeightWidth": first.weight_width,
-        "Pair": int(first.pairs(folding)),
-        "Port": folding.port if first.pairs(folding) else 27,
-        "AccWidth": first.accumulator.width,
-        "Plain": int(plain),
-        "OffsetWidth": offset_width,
-        "ShiftMin": shift_min,
-        "ShiftBits": shift_bits,
-        "OutWidth": first.output.width,
-        "OutSigned": int(first.output.signed),
-        "Banks": len(banks),
-        "Ultra": int(folding.ultra),
-    }
-    weights = np.concatenate([m.rows(folding) for m in banks])
-    if plain:
-        return parameters, (weights,)
-    fields = [m.offset & ((1 << offset_width) - 1) | (m.shift - shift_min) << offset_width for m in banks]
-    return parameters, (weights, chunks(np.concatenate(fields).reshape(-1, folding.pe), offset_width + shift_bits))
+def words(rows: Bits) -> Ints:
+    """[rows, bits], low ones first, as [rows, ceil(bits / 32)] integers below 2**32."""
+    packed = np.packbits(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 32))), axis=1, bitorder="little")
+    return np.ascontiguousarray(packed).view("<u4").astype(np.int64)
 
 
 def chunks(rows: Ints, width: int) -> Ints:
-    """Bit-pack each row of `width`-bit fields, field 0 lowest, into whole uint32 words.
-
-    Args:
-        rows: [rows, fields] integers, taken modulo 2**width.
-        width: bits of a field, 1 to 62.
-
-    Returns:
-        [rows, ceil(fields * width / 32)] integers below 2**32.
-    """
-    bits = (rows[..., None] >> np.arange(width)) & 1
-    bits = bits.reshape(len(rows), -1).astype(np.uint8)
-    pad = -bits.shape[1] % 32
-    packed = np.packbits(np.pad(bits, ((0, 0), (0, pad))), axis=1, bitorder="little")
-    return np.ascontiguousarray(packed).view("<u4").astype(np.int64)
+    """[rows, fields] of `width` bits as [rows, words] of 32, field 0 lowest; see `bits` and `words`."""
+    return words(bits(rows, width))
 
 
 def sample_fixed(rng: np.random.Generator, frac: int | None = None) -> Fixed:

