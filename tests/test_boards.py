@@ -96,3 +96,8 @@ def test_the_table_has_every_board_and_its_source() -> None:
         board = boards.load(name)
         (line,) = [x for x in text.splitlines() if x.startswith((f"| {name} |", f"| {name}, "))]
         assert board.title in line and board.source in line and f"{board.budget.lut:,}" in line
+
+
+def test_the_readme_has_the_generated_table() -> None:
+    readme = Path(__file__).resolve().parents[1] / "README.md"
+    assert markdown().strip() in readme.read_text(), "paste what `gatewright boards --markdown` prints"
