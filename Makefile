@@ -41,11 +41,12 @@ bitstream: $(FULL) ## Build MODEL= for BOARD=, here ulx3s, into build/; open too
 test: lint $(FULL) ## All that continuous integration runs.
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-nightly: $(FULL) ## Ten times as many random graphs, from a new seed every day.
+nightly: $(FULL) ## Fifteen times as many random graphs, from a new seed every day, and the tests that take minutes.
+	$(BIN)/pytest -n $(JOBS) -m nightly
 	GATEWRIGHT_FUZZ=3000 GATEWRIGHT_FUZZ_SEED=$$(date +%Y%m%d)00 $(BIN)/pytest -n $(JOBS) tests/sim/test_fuzz.py $(ARGS)
 
 quick: $(FULL) ## The tests that end within two minutes.
-	$(BIN)/pytest -n $(JOBS) -m 'not slow' tests $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m 'not slow and not nightly' tests $(ARGS)
 
 lint: $(FULL) ## Style, types, and which room may import which.
 	$(BIN)/ruff check .

@@ -123,7 +123,7 @@ def test_the_command(tmp_path: Path) -> None:
         assert isinstance(result.exception, kind) and message in str(result.exception)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_netlist_over_budget_is_not_placed(network: RtlDesign, tmp_path: Path) -> None:
     board = boards.load("icebreaker")
     small = dataclasses.replace(board, budget=dataclasses.replace(board.budget, lut=300))

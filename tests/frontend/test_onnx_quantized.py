@@ -19,6 +19,13 @@ from gatewright.frontend.onnx import import_onnx
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Every test draws the same, whichever ran before it in this process."""
+    global RNG
+    RNG = np.random.default_rng(0)
+
+
 def quant(name: str, x: str, scale: str, bits: str, mode: str = "FLOOR", signed: int = 1, narrow: int = 0) -> Any:
     return node("Quant", [x, scale, "zero", bits], name, signed=signed, narrow=narrow, rounding_mode=mode)
 

@@ -106,6 +106,9 @@ def test_the_datapath_counts_as_the_rtl_is_planned() -> None:
         g = step.geometry
         folding = Folding(lanes=g.inputs, simd=g.depth, pe=1)
         work = Datapath(lanes=g.inputs, products=g.depth)(step)[1].server
-        assert work == g.positions * g.outputs and product_cycles(g, folding) == max(work, g.tokens)
+        planned = product_cycles(g, folding)
+        assert work == g.positions * g.outputs
+        # A window adds the beats that complete no position.
+        assert planned == max(work, g.tokens) if g.window is None else planned >= work
     for step in (s for s in program(True).steps if isinstance(s, X2act)):
         assert Datapath(lanes=2)(step)[1].server == values_cycles(step.count, 2)

@@ -56,9 +56,10 @@ def _one_point(weight: Floats, config: QuantConfig) -> bool:
     """Whether few vectors of weights differ: then equal weights are to be equal integers in every channel."""
     if config.codebook == "never" or _codebook.find(weight[None], config.weight_bits) is None:
         return False
-    # Channels that lie on grids of their own, and on none together, stay exact.
-    alone = all(on_grid(row, config.weight_bits) is not None for row in weight)
-    return not alone or on_grid(weight, config.weight_bits) is not None
+    if any(on_grid(row, config.weight_bits) is None for row in weight):
+        return True
+    # Channels that were trained on grids of their own have the narrowest weights as they are.
+    return config.codebook == "always" and on_grid(weight, config.weight_bits) is not None
 
 
 def _fracs(weight: Floats, bias: Floats, x: Fixed, output: Fixed, sums: Fixed, config: QuantConfig) -> Ints:
