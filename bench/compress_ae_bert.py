@@ -167,7 +167,8 @@ def main() -> None:
         f"`python bench/compress_ae_bert.py` with {versions('gatewright', 'torch', 'scikit-learn')}. all-MiniLM-L6-v2 "
         f"with a logistic head on movie snippets; {RATIO:.0%} of the weights of its 36 matrices pruned by magnitude. "
         f"{COUNT} candidates per seed, judged by the loss on {JUDGED} snippets without fine-tuning; then {STEPS} "
-        f"batches of 16 with fixed masks. Accuracy on {TESTED} test snippets; without pruning {dense:.3f}.",
+        f"batches of 16 with fixed masks. Accuracy on {TESTED} test snippets; without pruning {dense:.3f}. "
+        "Sizes and learning rate were set after a smaller run on the same pool, which came out alike.",
         markdown(rows(runs)),
         verdict(list(runs.values())),
     )
