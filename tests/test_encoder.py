@@ -88,7 +88,7 @@ def test_layers_that_cannot_share_hardware(imported: Imported) -> None:
         roll(dataclasses.replace(imported.graph, nodes=nodes), RING)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_minilm_under_cocotb() -> None:
     """A whole sentence through the pre-trained encoder, every cycle from Python, equal to golden."""
     from gatewright.examples import examples

@@ -132,7 +132,7 @@ def test_a_netlist_over_budget_is_not_placed(network: RtlDesign, tmp_path: Path)
     assert (tmp_path / "work" / "top.json").is_file() and not (tmp_path / "work" / "report.json").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_bitstream(network: RtlDesign, tmp_path: Path) -> None:
     built = bitstream.build(bitstream.Job(network, boards.load("icebreaker"), tmp_path))
     image = built.files["bitstream"].read_bytes()

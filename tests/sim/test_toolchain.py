@@ -84,6 +84,8 @@ def test_ctrl_c_in_a_build(cache: Path) -> None:
         text=True,
         start_new_session=True,
         stderr=subprocess.DEVNULL,
+        # A shell starts what runs in its background deaf to SIGINT, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert child.stdout is not None and child.stdout.readline() == "ready\n"
     deadline = time.monotonic() + 60
