@@ -95,7 +95,6 @@ module run_shell #(
   localparam int unsigned InBytes = 1 << $clog2((InBits + 7) / 8);
   localparam int unsigned OutBytes = 1 << $clog2((OutBits + 7) / 8);
   localparam int unsigned LoadBytes = Load / 8;
-  localparam int unsigned Rejections = 16;
   `CHECK_PARAMETER(load_power, (LoadBytes & (LoadBytes - 1)) == 0, "Load is a power of two")
 
   // Registers.
@@ -134,29 +133,25 @@ module run_shell #(
       .read_known
   );
 
-  logic control_start, control_start_clear, auto_restart, done, not_loaded, admit, loaded, running, mode_load;
-  logic global_enable, enable_done, enable_ready, enable_error;
-  logic status_done, status_ready, status_error, status_done_set, status_ready_set, status_error_set;
-  logic [31:0] sequences, finished, rejections, input_stalls, output_stalls;
-  logic [63:0] cycles;
-  logic input_length, weights_length, rejected_valid, rejected_pop, soft_reset;
-  logic [TagBits+1:0] rejected;
-  logic [12:0] unused_flags;
-  wire logic reject = e_valid && e_ready;
+  logic done, admit, loaded, running, all_out, failed, load_done, unpacked, joined_q;
+  logic input_length, weights_length;
+  logic [31:0] sequences;
   wire logic input_error = in_error && !loading;
   wire logic weights_error = in_error && loading;
+  wire logic at_rest = unpacked && joined_q && out_at_rest && !start;
 
-  shell_registers #(
+  shell_core #(
       .Memory(Memory),
       .Direct(1'b1),
       .Link(1'b0),
-      .BuildId(BuildId),
-      .BeatsInput(16'(InBits)),
-      .BeatsOutput(16'(OutBits)),
-      .LoadWords(32'(LoadWords)),
-      .LoadBits(32'(Load)),
-      .PacketBytes('0)
-  ) u_registers (
+      .InBits(InBits),
+      .OutBits(OutBits),
+      .Load(Load),
+      .LoadWords(LoadWords),
+      .TagBits(TagBits),
+      .PacketBytes(0),
+      .BuildId(BuildId)
+  ) u_core (
       .clk,
       .rst,
       .write_valid,
@@ -168,125 +163,53 @@ module run_shell #(
       .read_address,
       .read_data,
       .read_known,
-      .control_start,
-      .control_start_clear       (control_start_clear || soft_reset),
-      .control_done_set          (done),
-      .control_idle              (!running),
-      .control_ready_set         (done),
-      .control_auto_restart      (auto_restart),
-      .interrupt_global_enable   (global_enable),
-      .interrupt_enable_done     (enable_done),
-      .interrupt_enable_ready    (enable_ready),
-      .interrupt_enable_error    (enable_error),
-      .interrupt_status_done     (status_done),
-      .interrupt_status_done_set (status_done_set),
-      .interrupt_status_ready    (status_ready),
-      .interrupt_status_ready_set(status_ready_set),
-      .interrupt_status_error    (status_error),
-      .interrupt_status_error_set(status_error_set),
+      .interrupt_line,
+      .reset,
       .input_address,
-      .output_address,
-      .weights_address,
       .input_bytes,
+      .output_address,
       .output_bytes,
+      .weights_address,
       .weights_bytes,
       .sequences,
-      .mode_load,
-      .command_reset             (soft_reset),
-      .status_running            (running),
-      .status_loaded             (loaded),
-      .status_result             (m_valid),
-      .status_rejected           (rejected_valid),
-      .errors_input_bus          (unused_flags[0]),
-      .errors_input_bus_set      (input_error),
-      .errors_output_bus         (unused_flags[1]),
-      .errors_output_bus_set     (out_error),
-      .errors_weights_bus        (unused_flags[2]),
-      .errors_weights_bus_set    (weights_error),
-      .errors_input_length       (unused_flags[3]),
-      .errors_input_length_set   (input_length),
-      .errors_output_length      (unused_flags[4]),
-      .errors_output_length_set  (out_overflow),
-      .errors_weights_length     (unused_flags[5]),
-      .errors_weights_length_set (weights_length),
-      .errors_not_loaded         (unused_flags[6]),
-      .errors_not_loaded_set     (not_loaded),
-      .errors_malformed          (unused_flags[7]),
-      .errors_malformed_set      (reject),
-      .errors_link_crc           (unused_flags[8]),
-      .errors_link_crc_set       (1'b0),
-      .errors_link_frame         (unused_flags[9]),
-      .errors_link_frame_set     (1'b0),
-      .errors_link_length        (unused_flags[10]),
-      .errors_link_length_set    (1'b0),
-      .errors_link_overrun       (unused_flags[11]),
-      .errors_link_overrun_set   (1'b0),
-      .errors_link_request       (unused_flags[12]),
-      .errors_link_request_set   (1'b0),
-      .rejected_tag              (8'(rejected[TagBits-1:0])),
-      .rejected_cause            (rejected[TagBits+1:TagBits]),
-      .rejected_valid,
-      .rejected_pop,
-      .finished,
-      .rejections,
-      .link_errors               ('0),
-      .cycles,
-      .input_stalls,
-      .output_stalls
-  );
-
-  // Runs. A load that went wrong leaves no half of it behind: the network forgets all of it.
-  logic unpacked, wrong_length, forget_q, running_q, load_done, joined_q, in_ended_q;
-  wire logic rst_all = rst || soft_reset;
-  wire logic all_out = finished + rejections == sequences;
-  assign reset = soft_reset;
-  assign network_rst = rst_all || forget_q;
-  assign start = running && !running_q;
-  wire logic infer = running && running_q && !loading;
-
-  shell_control u_control (
-      .clk,
-      .rst                       (rst_all),
-      .start                     (control_start),
-      .start_clear               (control_start_clear),
-      .auto_restart,
-      .sequences,
-      .load                      (mode_load),
-      .load_done,
-      .loaded,
-      .at_rest                   (unpacked && joined_q && out_at_rest && !start),
-      .halt                      (1'b0),
-      .input_valid               (s_valid),
-      .input_ready               (s_ready),
-      .input_last                (s_last),
-      .output_valid              (m_valid),
-      .output_ready              (m_ready),
-      .output_last               (m_last),
-      .reject,
-      .error                     (input_error || weights_error || out_error || out_overflow || input_length ||
-                                  weights_length || not_loaded || reject),
-      .interrupt_global_enable   (global_enable),
-      .interrupt_enable_done     (enable_done),
-      .interrupt_enable_ready    (enable_ready),
-      .interrupt_enable_error    (enable_error),
-      .interrupt_status_done     (status_done),
-      .interrupt_status_ready    (status_ready),
-      .interrupt_status_error    (status_error),
-      .interrupt_status_done_set (status_done_set),
-      .interrupt_status_ready_set(status_ready_set),
-      .interrupt_status_error_set(status_error_set),
-      .interrupt_line,
       .admit,
       .running,
       .loading,
       .done,
-      .not_loaded,
-      .finished,
-      .rejections,
-      .cycles,
-      .input_stalls,
-      .output_stalls
+      .all_out,
+      .failed,
+      .load_done,
+      .loaded,
+      .at_rest,
+      .result        (m_valid),
+      .s_valid,
+      .s_ready,
+      .s_last,
+      .m_valid,
+      .m_ready,
+      .m_last,
+      .e_data,
+      .e_valid,
+      .e_ready,
+      .input_bus     (input_error),
+      .output_bus    (out_error),
+      .weights_bus   (weights_error),
+      .input_length,
+      .output_length (out_overflow),
+      .weights_length,
+      .link_crc      (1'b0),
+      .link_frame    (1'b0),
+      .link_length   (1'b0),
+      .link_overrun  (1'b0),
+      .link_request  (1'b0)
   );
+
+  // Runs. A load that went wrong leaves no half of it behind: the network forgets all of it.
+  logic wrong_length, forget_q, running_q, in_ended_q;
+  wire logic rst_all = rst || reset;
+  assign network_rst = rst_all || forget_q;
+  assign start = running && !running_q;
+  wire logic infer = running && running_q && !loading;
 
   // Words behind the final one belong to the next run.
   wire logic in_valid = i_valid && running_q && !in_ended_q;
@@ -429,27 +352,7 @@ module run_shell #(
     if (rst) forget_q <= 1'b0;
   end
 
-  // Malformed sequences wait here until they are read; those that find no place are counted only, for a host that does
-  // not read must not stall the run.
-  logic unused_rejected_ready, unused_rejected_last;
-  assign e_ready = 1'b1;
-  stream_fifo #(
-      .Width(TagBits + 2),
-      .Depth(Rejections)
-  ) u_rejected (
-      .clk,
-      .rst    (rst_all),
-      .s_data (e_data),
-      .s_valid(e_valid && unused_rejected_ready),
-      .s_last (1'b1),
-      .s_ready(unused_rejected_ready),
-      .m_data (rejected),
-      .m_valid(rejected_valid),
-      .m_last (unused_rejected_last),
-      .m_ready(rejected_pop)
-  );
-
-  wire logic unused = &{unused_flags, unused_rejected_last, sequence_data, admit};
+  wire logic unused = &{sequence_data, admit, failed};
 endmodule
 
 `default_nettype wire

@@ -17,7 +17,6 @@ module shell_control (
     input  wire logic        load_done,             ///< the last word of weights was taken, or loading failed
     input  wire logic        loaded,                ///< all weights are there
     input  wire logic        at_rest,               ///< all results are where they should go
-    input  wire logic        halt,                  ///< end the run: it cannot be finished
     input  wire logic        input_valid,           ///< stream into the network
     input  wire logic        input_ready,
     input  wire logic        input_last,
@@ -55,7 +54,7 @@ module shell_control (
   wire logic begin_run = start && !running_q && (load || loaded);
   wire logic fail = start && !running_q && !load && !loaded;
   wire logic all_out = finished_q + rejections_q == sequences;
-  wire logic end_run = running_q && (halt || (loading_q ? load_done : (all_out && at_rest)));
+  wire logic end_run = running_q && (loading_q ? load_done : (all_out && at_rest));
 
   assign running = running_q;
   assign loading = running_q && loading_q;

@@ -57,7 +57,6 @@ module uart_shell #(
   localparam int unsigned OutBytes = (OutBits + 7) / 8;
   localparam int unsigned LoadBytes = Load / 8;
   localparam int unsigned CountBits = $clog2(PacketBytes + 4 + 5);
-  localparam int unsigned Rejections = 16;
 
   // The link.
   logic [7:0] rx_data, read_byte, answer_data, tx_data;
@@ -175,162 +174,75 @@ module uart_shell #(
   );
 
   // Registers and runs.
-  logic reset;
+  logic reset, admit, loaded, next_valid, next_ready;
   wire logic rst_all = rst || reset;
   assign network_rst = rst_all;
-  logic start, start_clear, auto_restart, done, not_loaded, admit, loaded, rejected_pop, rejected_valid;
-  logic global_enable, enable_done, enable_ready, enable_error;
-  logic status_done, status_ready, status_error, status_done_set, status_ready_set, status_error_set;
-  logic [31:0] sequences, finished, rejections, input_stalls, output_stalls, link_errors_q;
-  logic [63:0] cycles;
-  logic [TagBits+1:0] rejected;
-  wire logic reject = e_valid && e_ready;
-  wire logic link_error = bad_crc || bad_frame || bad_length || overrun;
-  wire logic result = out_valid;
-
-  always_ff @(posedge clk) begin
-    if (link_error) link_errors_q <= link_errors_q + 1'b1;
-    if (rst) link_errors_q <= '0;
-  end
-
   logic [63:0] unused_address[3];
-  logic [31:0] unused_bytes[3];
-  logic unused_mode, unused_interrupt, unused_loading;
-  logic [5:0] unused_flags;
-  logic flag_not_loaded, flag_malformed, flag_crc, flag_frame, flag_length, flag_overrun, flag_request;
-  assign failed = flag_not_loaded || flag_malformed || flag_crc || flag_frame || flag_length || flag_overrun || flag_request;
+  logic [31:0] unused_bytes[3], unused_sequences;
+  logic unused_interrupt, unused_loading, unused_done, unused_all_out;
 
-  shell_registers #(
+  shell_core #(
       .Memory(1'b0),
       .Direct(1'b0),
       .Link(1'b1),
-      .BuildId(BuildId),
-      .BeatsInput(16'(InBits)),
-      .BeatsOutput(16'(OutBits)),
-      .LoadWords(32'(LoadWords)),
-      .LoadBits(32'(Load)),
-      .PacketBytes(32'(PacketBytes))
-  ) u_registers (
+      .InBits(InBits),
+      .OutBits(OutBits),
+      .Load(Load),
+      .LoadWords(LoadWords),
+      .TagBits(TagBits),
+      .PacketBytes(PacketBytes),
+      .BuildId(BuildId)
+  ) u_core (
       .clk,
       .rst,
       .write_valid,
       .write_address,
       .write_data,
-      .write_strobe(4'hf),
+      .write_strobe   (4'hf),
       .write_known,
       .read_valid,
       .read_address,
       .read_data,
       .read_known,
-      .control_start             (start),
-      .control_start_clear       (start_clear || reset),
-      .control_done_set          (done),
-      .control_idle              (!running),
-      .control_ready_set         (done),
-      .control_auto_restart      (auto_restart),
-      .interrupt_global_enable   (global_enable),
-      .interrupt_enable_done     (enable_done),
-      .interrupt_enable_ready    (enable_ready),
-      .interrupt_enable_error    (enable_error),
-      .interrupt_status_done     (status_done),
-      .interrupt_status_done_set (status_done_set),
-      .interrupt_status_ready    (status_ready),
-      .interrupt_status_ready_set(status_ready_set),
-      .interrupt_status_error    (status_error),
-      .interrupt_status_error_set(status_error_set),
-      .input_address             (unused_address[0]),
-      .output_address            (unused_address[1]),
-      .weights_address           (unused_address[2]),
-      .input_bytes               (unused_bytes[0]),
-      .output_bytes              (unused_bytes[1]),
-      .weights_bytes             (unused_bytes[2]),
-      .sequences,
-      .mode_load                 (unused_mode),
-      .command_reset             (reset),
-      .status_running            (running),
-      .status_loaded             (loaded),
-      .status_result             (result),
-      .status_rejected           (rejected_valid),
-      .errors_input_bus          (unused_flags[0]),
-      .errors_input_bus_set      (1'b0),
-      .errors_output_bus         (unused_flags[1]),
-      .errors_output_bus_set     (1'b0),
-      .errors_weights_bus        (unused_flags[2]),
-      .errors_weights_bus_set    (1'b0),
-      .errors_input_length       (unused_flags[3]),
-      .errors_input_length_set   (1'b0),
-      .errors_output_length      (unused_flags[4]),
-      .errors_output_length_set  (1'b0),
-      .errors_weights_length     (unused_flags[5]),
-      .errors_weights_length_set (1'b0),
-      .errors_not_loaded         (flag_not_loaded),
-      .errors_not_loaded_set     (not_loaded),
-      .errors_malformed          (flag_malformed),
-      .errors_malformed_set      (reject),
-      .errors_link_crc           (flag_crc),
-      .errors_link_crc_set       (bad_crc),
-      .errors_link_frame         (flag_frame),
-      .errors_link_frame_set     (bad_frame),
-      .errors_link_length        (flag_length),
-      .errors_link_length_set    (bad_length),
-      .errors_link_overrun       (flag_overrun),
-      .errors_link_overrun_set   (overrun),
-      .errors_link_request       (flag_request),
-      .errors_link_request_set   (refused),
-      .rejected_tag              (8'(rejected[TagBits-1:0])),
-      .rejected_cause            (rejected[TagBits+1:TagBits]),
-      .rejected_valid,
-      .rejected_pop,
-      .finished,
-      .rejections,
-      .link_errors               (link_errors_q),
-      .cycles,
-      .input_stalls,
-      .output_stalls
-  );
-
-  logic next_valid, next_ready;
-  shell_control u_control (
-      .clk,
-      .rst                       (rst_all),
-      .start,
-      .start_clear,
-      .auto_restart,
-      .sequences,
-      .load                      (1'b0),
-      .load_done                 (1'b0),
-      .loaded,
-      .at_rest                   (1'b1),
-      .halt                      (1'b0),
-      .input_valid               (next_valid),
-      .input_ready               (next_ready),
-      .input_last                (s_last),
-      .output_valid              (m_valid),
-      .output_ready              (m_ready),
-      .output_last               (m_last),
-      .reject,
-      .error                     (link_error || refused || reject || not_loaded),
-      .interrupt_global_enable   (global_enable),
-      .interrupt_enable_done     (enable_done),
-      .interrupt_enable_ready    (enable_ready),
-      .interrupt_enable_error    (enable_error),
-      .interrupt_status_done     (status_done),
-      .interrupt_status_ready    (status_ready),
-      .interrupt_status_error    (status_error),
-      .interrupt_status_done_set (status_done_set),
-      .interrupt_status_ready_set(status_ready_set),
-      .interrupt_status_error_set(status_error_set),
-      .interrupt_line            (unused_interrupt),
+      .interrupt_line (unused_interrupt),
+      .reset,
+      .input_address  (unused_address[0]),
+      .input_bytes    (unused_bytes[0]),
+      .output_address (unused_address[1]),
+      .output_bytes   (unused_bytes[1]),
+      .weights_address(unused_address[2]),
+      .weights_bytes  (unused_bytes[2]),
+      .sequences      (unused_sequences),
       .admit,
       .running,
-      .loading                   (unused_loading),
-      .done,
-      .not_loaded,
-      .finished,
-      .rejections,
-      .cycles,
-      .input_stalls,
-      .output_stalls
+      .loading        (unused_loading),
+      .done           (unused_done),
+      .all_out        (unused_all_out),
+      .failed,
+      .load_done      (1'b0),
+      .loaded,
+      .at_rest        (1'b1),
+      .result         (out_valid),
+      .s_valid        (next_valid),
+      .s_ready        (next_ready),
+      .s_last,
+      .m_valid,
+      .m_ready,
+      .m_last,
+      .e_data,
+      .e_valid,
+      .e_ready,
+      .input_bus      (1'b0),
+      .output_bus     (1'b0),
+      .weights_bus    (1'b0),
+      .input_length   (1'b0),
+      .output_length  (1'b0),
+      .weights_length (1'b0),
+      .link_crc       (bad_crc),
+      .link_frame     (bad_frame),
+      .link_length    (bad_length),
+      .link_overrun   (overrun),
+      .link_request   (refused)
   );
 
   // Input: bytes to beats, with the tag of the packet that they came in.
@@ -446,26 +358,8 @@ module uart_shell #(
       .loaded
   );
 
-  // Malformed sequences wait here until they are read.
-  logic unused_rejected_last;
-  stream_fifo #(
-      .Width(TagBits + 2),
-      .Depth(Rejections)
-  ) u_rejected (
-      .clk,
-      .rst    (rst_all),
-      .s_data (e_data),
-      .s_valid(e_valid),
-      .s_last (1'b1),
-      .s_ready(e_ready),
-      .m_data (rejected),
-      .m_valid(rejected_valid),
-      .m_last (unused_rejected_last),
-      .m_ready(rejected_pop)
-  );
-
   // Padding bits of the last byte of a beat.
-  wire logic unused = &{wide_in, unused_mode, unused_interrupt, unused_loading, unused_flags, unused_rejected_last,
+  wire logic unused = &{wide_in, unused_interrupt, unused_loading, unused_done, unused_all_out, unused_sequences,
                         unused_word_last, out_tag_q, wide_in_tag_q};
 endmodule
 
