@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.errors import DataError
+from gatewright.examples import mnist_lenet
 from gatewright.examples._base import Data, Trained
 from gatewright.examples._mnist import load
 from gatewright.frontend import QuantConfig
@@ -84,34 +85,17 @@ def mlp_relu() -> Any:
     )
 
 
-def lenet_relu(maximum: bool = False) -> Any:
-    """LeNet-5 for 28 x 28 with ReLU: 6,508 activations.
-
-    Args:
-        maximum: pool the maximum instead of the average.
-    """
+def lenet_relu() -> Any:
+    """LeNet-5 for 28 x 28 with ReLU and average pooling: 6,508 activations."""
     from torch import nn
 
-    pool = nn.MaxPool2d if maximum else nn.AvgPool2d
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        pool(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        pool(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
+    layers = (nn.AvgPool2d(2) if isinstance(layer, nn.MaxPool2d) else layer for layer in lenet_max())
+    return nn.Sequential(*layers)
 
 
 def lenet_max() -> Any:
     """LeNet-5 with ReLU and maximum pooling."""
-    return lenet_relu(maximum=True)
+    return mnist_lenet.build()
 
 
 HYBRID = ("5", "8", "10")
