@@ -166,9 +166,10 @@ def _compile(work: Path, main: Path, libraries: Path, waves: bool) -> None:
     flags = [*compiler.STANDARD, *flags, *compiler.includes()]
     if sum(p.stat().st_size for p in models) < compiler.LARGE:
         flags = [*flags, SMALL]
-        head = compiler.headers([f"{name}.h" for name in (*HEADERS, *tracer)], flags)
+        text = "".join(f'#include "{name}.h"\n' for name in (*HEADERS, *tracer))
+        head = compiler.headers(text, flags, [compiler.verilated()])
         (work / "all.cpp").write_text(compiler.together(work, models) + f'#include "{main}"\n')
-        found = compiler.objects(work, [work / "all.cpp"], [*flags, "-include", str(head), "-I."])
+        found = compiler.objects(work, [work / "all.cpp"], [*flags, *head, "-I."])
     else:
         found = compiler.objects(work, [main, *models], [*flags, LARGE, "-I."])
     link = [f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator", "-pthread"]
@@ -232,6 +233,8 @@ def _environment(toplevel: str, module: str, folder: Path | None, scratch: Path,
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "GPI_USERS": f"{library};{cocotb.pygpi_entry_point()}",
         "PYGPI_PYTHON_BIN": sys.executable,
+        # cocotb loads pytest for its messages alone; plugins would take as long as everything else.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join([*([str(folder)] if folder else []), *(p for p in sys.path if p)]),
         SEED_VARIABLE: str(seed),
     }

@@ -35,20 +35,27 @@ def runtime(sources: Sequence[str], flags: Sequence[str]) -> Path:
     return toolchain.cached("runtime", key, build) / "all.a"
 
 
-def headers(names: Sequence[str], flags: Sequence[str]) -> Path:
-    """A header that includes these ones of Verilator, compiled beforehand for exactly these flags.
+def headers(text: str, flags: Sequence[str], depends: Sequence[str] = ()) -> list[str]:
+    """Flags that include a header with this text, compiled beforehand for exactly these flags.
 
-    Parsing them is most of the work for a small module.
+    Parsing headers is most of the work for a small module.
+
+    Args:
+        depends: content of what the text includes, as far as it may change.
     """
-    text = "".join(f'#include "{name}"\n' for name in names)
-    key = toolchain.digest(["headers", text, *flags, (toolchain.verilator_root() / "include" / names[0]).read_text()])
+    key = toolchain.digest(["headers 2", text, *flags, *depends])
 
     def build(folder: Path) -> None:
         (folder / "all.h").write_text(text)
         command = ["g++", *flags, "-x", "c++-header", "all.h", "-o", "all.h.gch"]
-        toolchain.run(command, folder, "verilator headers")
+        toolchain.run(command, folder, "compiling headers")
 
-    return toolchain.cached("headers", key, build) / "all.h"
+    return ["-include", str(toolchain.cached("headers", key, build) / "all.h")]
+
+
+def verilated() -> str:
+    """Verilator's main header."""
+    return (toolchain.verilator_root() / "include" / "verilated.h").read_text()
 
 
 def together(folder: Path, models: Sequence[Path]) -> str:

@@ -17,10 +17,11 @@ from gatewright.fixed import Ints
 from gatewright.lower.hls import simulation
 from gatewright.lower.hls.builder import program
 from gatewright.lower.hls.program import Program
+from gatewright.sim import compiler
 from gatewright.sim.executors import Job, Run
 from gatewright.sim.toolchain import cached, digest, run
 
-FLAGS = ("-O1", "-std=c++11", "-fPIC", "-shared", "-fno-gnu-unique", "-w")
+FLAGS = ("-O1", "-std=c++11", "-fPIC", "-fno-gnu-unique", "-w")
 
 
 def ap_types() -> Path:
@@ -48,24 +49,28 @@ def _library_digest() -> str:
 def build(programs: Sequence[Program]) -> Path:
     """One shared library of several programs: the price of the headers is paid once."""
     extra = sorted({p.kernel.header for one in programs for p in one.extra() if p.kernel.header is not None})
-    return compiled(simulation.source(programs), programs[0].name, extra, [gatewright.hls.ROOT / "simulation"])
+    first = [gatewright.hls.ROOT / "simulation"]
+    return compiled(simulation.source(programs), programs[0].name, extra, first, simulation.HEAD)
 
 
-def compiled(text: str, name: str, extra: Sequence[Path] = (), first: Sequence[Path] = ()) -> Path:
+def compiled(text: str, name: str, extra: Sequence[Path] = (), first: Sequence[Path] = (), ahead: str = "") -> Path:
     """C++ that includes kernels as a shared library, cached by content.
 
     Args:
         name: what it is, for messages.
         extra: headers that are not in the library.
         first: folders that are searched first; without that of bounded streams, streams never block.
+        ahead: begin of `text` that is worth being compiled once for all.
     """
-    folders = [*first, gatewright.hls.ROOT, *{p.parent: None for p in extra}, ap_types()]
+    own, folders = [*first, gatewright.hls.ROOT, ap_types()], list({p.parent: None for p in extra})
     key = digest([_library_digest(), text, str([p.name for p in first]), *(p.read_bytes() for p in extra)])
 
     def make(folder: Path) -> None:
         (folder / "network.cpp").write_text(text)
-        paths = [f"-I{p}" for p in folders]
-        run(["g++", *FLAGS, *paths, "network.cpp", "-o", "network.so"], folder, f"C++ of {name}")
+        flags = [*FLAGS, *(f"-I{p}" for p in own)]
+        head = compiler.headers(ahead, flags, [_library_digest()]) if ahead else []
+        flags += [f"-I{p}" for p in folders]
+        run(["g++", *flags, *head, "-shared", "network.cpp", "-o", "network.so"], folder, f"C++ of {name}")
 
     return cached("csim", key, make) / "network.so"
 

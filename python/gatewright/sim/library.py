@@ -186,14 +186,15 @@ def build(designs: Sequence[Top], optimise: str = "-O2") -> Path:
             glue.append(f'#include "{prefix}.h"')
         glue += [_glue(f"V{i}", i, d) for i, d in enumerate(designs)]
         models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
-        paths = [f"-I{p}" for p in (HARNESS.parent, folder)] + compiler.includes()
-        paths += [f"-I{folder / f'model{i}'}" for i in range(len(designs))]
-        text = "\n".join(glue)
+        flags = [optimise, *COMPILE, f"-I{HARNESS.parent}", *compiler.includes()]
+        text, head = "\n".join(glue), []
         if len(designs) > 1 or sum(p.stat().st_size for p in models) < compiler.LARGE:
             text += "\n" + compiler.together(folder, models)
             models = []
+            head = compiler.headers('#include "harness.hpp"\n', flags, [HARNESS.read_text(), compiler.verilated()])
         (folder / "all.cpp").write_text(text)
-        found = compiler.objects(folder, [folder / "all.cpp", *models], [optimise, *COMPILE, *paths])
+        flags += [f"-I{p}" for p in (folder, *(folder / f"model{i}" for i in range(len(designs))))]
+        found = compiler.objects(folder, [folder / "all.cpp", *models], [*flags, *head])
         archive = str(compiler.runtime(RUNTIME, ["-fPIC"]))
         toolchain.run(["g++", "-shared", *found, archive, "-lpthread", "-o", "model.so"], folder, "g++")
 

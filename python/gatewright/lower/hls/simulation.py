@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from gatewright.lower.hls import cpp
 from gatewright.lower.hls.program import Program, integer
 
+HEAD = '#define GATEWRIGHT_BOUNDED\n#include "simulation/host.hpp"\n'
+"""What every simulation begins with."""
+
 
 def source(programs: Sequence[Program]) -> str:
     """One translation unit, each program in a namespace of its own."""
-    lines = ["#define GATEWRIGHT_BOUNDED", '#include "simulation/host.hpp"']
+    lines = HEAD.splitlines()
     lines += sorted({line for one in programs for line in cpp.includes(one)})
     for k, one in enumerate(programs):
         lines += ["", f"// {one.name}", f"namespace program_{k} {{", *_program(one), f"}} // namespace program_{k}"]
