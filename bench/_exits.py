@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 import gatewright as gw
+from gatewright.compress.early_exit import EarlyExits, Said, joint
+from gatewright.compress.training import Training, reproducible, train
 from gatewright.design import Design
 from gatewright.examples._mnist import load
-from gatewright.progress import track
-from gatewright.scheduler.sites import Block, Exit, Link, Network
+from gatewright.scheduler.sites import Block, Link, Network
 
 Array = npt.NDArray[Any]
 NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
@@ -27,59 +28,26 @@ WEIGHTS = (0.5, 0.5, 1.0)
 """Of the three losses."""
 CALIBRATION = 800
 """Training images that are kept back to choose thresholds with."""
-EPOCHS, BATCH, RATE, SHIFT = 30, 64, 1e-2, 2
+TRAINING = Training(30, 64, 1e-2, shift=2)
 BOARD, CLOCK = "tang-nano-20k", 27e6
 EDGE_FACTOR = 20.0
 LINKS = (Link(200e3, 0.0005), Link(2e6, 0.002))
 REPEATS = 200
 
 
-class Exits(nn.Module):
+def network() -> EarlyExits:
     """Five blocks in a row, and a linear classifier behind each of the first two.
 
-    The first block's result is a quarter of the image: a bottleneck, so that there is a place to cut (BottleNet:
-    Eshratifar et al., ISLPED 2019).
+    The first block's result is a quarter of the image, so that there is a place to cut.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(
-            [
-                nn.Sequential(nn.Conv2d(1, 4, 5, stride=2, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-                nn.Sequential(nn.Conv2d(4, 24, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-                nn.Sequential(nn.Flatten(), nn.Linear(216, 120), nn.ReLU()),
-                nn.Sequential(nn.Linear(120, 84), nn.ReLU()),
-                nn.Linear(84, 10),
-            ]
-        )
-        self.heads = nn.ModuleList(nn.Sequential(nn.Flatten(), nn.Linear(n, 10)) for n in (196, 216))
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        found = []
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            if index < len(self.heads):
-                found.append(self.heads[index](x))
-        return [*found, x]
-
-    def path(self, blocks: int, head: int | None = None) -> nn.Sequential:
-        """The first blocks, and a head behind them."""
-        return nn.Sequential(*self.blocks[:blocks], *([] if head is None else [self.heads[head]])).eval()
-
-
-@dataclass(frozen=True, eq=False)
-class Said:
-    """What a classifier says about samples: [N] entropies in nats and whether the label is right."""
-
-    entropy: Array
-    right: Array
-
-    @classmethod
-    def of(cls, scores: Array, labels: Array) -> Said:
-        """From scores [N, classes] before softmax."""
-        chances = torch.softmax(torch.as_tensor(scores, dtype=torch.float64), dim=1)
-        entropy = torch.special.entr(chances).sum(dim=1).numpy()
-        return cls(entropy, scores.argmax(axis=1) == labels)
+    blocks = [
+        nn.Sequential(nn.Conv2d(1, 4, 5, stride=2, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        nn.Sequential(nn.Conv2d(4, 24, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        nn.Sequential(nn.Flatten(), nn.Linear(216, 120), nn.ReLU()),
+        nn.Sequential(nn.Linear(120, 84), nn.ReLU()),
+        nn.Linear(84, 10),
+    ]
+    return EarlyExits(blocks, {i: nn.Sequential(nn.Flatten(), nn.Linear(n, 10)) for i, n in enumerate((196, 216))})
 
 
 class Study:
@@ -95,8 +63,7 @@ class Study:
     @cached_property
     def classifiers(self) -> list[Design]:
         """The hardware up to each exit and to the end."""
-        paths = [self.model.path(1, 0), self.model.path(2, 1), self.model.path(len(NAMES))]
-        return [self._compiled(path) for path in paths]
+        return [self._compiled(path) for path in self.model.paths()]
 
     def _compiled(self, path: nn.Sequential) -> Design:
         """One multiplier per operator: the smallest hardware there is."""
@@ -130,7 +97,7 @@ class Study:
             with torch.no_grad():
                 image = block(image)
             if index < len(heads):
-                exits.append(sites(heads[index], measured(self.model.heads[index].eval(), image)))
+                exits.append(sites(heads[index], measured(self.model.heads[str(index)].eval(), image)))
         return blocks, exits
 
     def networks(self) -> tuple[Network, Network]:
@@ -140,8 +107,7 @@ class Study:
         for images, labels in (self.calibration, self.test):
             *early, end = self.said(images, labels)
             exits = tuple(
-                Exit(name, after, time, tuple(np.round(s.entropy, 6).tolist()), tuple(s.right.tolist()))
-                for (name, after), time, s in zip(EXITS.items(), seconds, early, strict=True)
+                s.exit(name, after, time) for (name, after), time, s in zip(EXITS.items(), seconds, early, strict=True)
             )
             right = tuple(end.right.tolist())
             found.append(Network(("device", "edge", "host"), LINKS, tuple(blocks), 784.0, right, exits, 1.0))
@@ -153,30 +119,12 @@ def sites(device: float, host: float) -> tuple[float, ...]:
     return tuple(float(f"{t:.6g}") for t in (device, EDGE_FACTOR * host, host))
 
 
-def trained(images: Array, labels: Array) -> Exits:
-    """The network with all classifiers trained together; one seed, one thread."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model = Exits()
-    x, y = torch.from_numpy(images).float(), torch.from_numpy(labels)
-    steps = EPOCHS * (len(x) // BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    order = torch.empty(0, dtype=torch.long)
-    for _ in track(range(steps), "training"):
-        if len(order) < BATCH:
-            order = torch.randperm(len(x))
-        chosen, order = order[:BATCH], order[BATCH:]
-        # Margins are empty, so that rolling moves the digit.
-        down, right = torch.randint(-SHIFT, SHIFT + 1, (2,)).tolist()
-        scores = model(torch.roll(x[chosen], (down, right), (-2, -1)))
-        losses = [w * nn.functional.cross_entropy(s, y[chosen]) for w, s in zip(WEIGHTS, scores, strict=True)]
-        loss = torch.stack(losses).sum()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-    return model.eval()
+def trained(images: Array, labels: Array, seed: int = 0) -> EarlyExits:
+    """The network with all classifiers trained together."""
+    with reproducible(seed):
+        model = network()
+        train(model, images, labels, replace(TRAINING, seed=seed), joint(WEIGHTS), seeded=False)
+    return model
 
 
 def measured(module: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> float:

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from gatewright.compress.distill import Distillation, hint, outputs, soft
+from gatewright.compress.distill import Distillation, soft
+from gatewright.compress.features import outputs
+from gatewright.compress.knowledge import attention, cosine, gram, hint, relation
 from gatewright.compress.polynomial import replace
+from gatewright.compress.projectors import Projected
 from gatewright.compress.training import Training, cross_entropy, evaluate, reproducible, train
 from gatewright.errors import DataError, UnsupportedError
 from gatewright.examples._mnist import load
@@ -77,3 +80,44 @@ def test_refusals() -> None:
         outputs(model, x, ("fc",))
     with pytest.raises(UnsupportedError, match=r"1: \[24\] against the teacher's \[10\] at 3\n.*equal shape"):
         Distillation(model, {"1": "3"})(network(), x, torch.arange(2))
+
+
+def test_measures_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    own, taught = (torch.from_numpy(rng.normal(size=(3, c, 2, 2))) for c in (4, 6))
+    a, b = (t.numpy().reshape(3, -1, 4) for t in (own, taught))
+
+    def rows(matrix: np.ndarray) -> np.ndarray:
+        return matrix / np.linalg.norm(matrix, axis=-1, keepdims=True)
+
+    alike = [rows(m.reshape(3, -1) @ m.reshape(3, -1).T) for m in (a, b)]
+    assert float(gram(own, taught, "a", "b")) == pytest.approx(3 * np.square(alike[0] - alike[1]).mean())
+    maps = [rows(np.square(m).sum(axis=1)) for m in (a, b)]
+    assert float(attention(own, taught, "a", "b")) == pytest.approx(4 * np.square(maps[0] - maps[1]).mean())
+    chances = []
+    for m in (a, b):
+        scores = m.transpose(0, 2, 1) @ m / np.sqrt(m.shape[1])
+        chances.append(np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True))
+    divergence = (chances[1] * np.log(chances[1] / chances[0])).sum(axis=2).mean()
+    assert float(relation(own, taught, "a", "b")) == pytest.approx(divergence)
+    same = taught.clone()
+    for measure in (hint, cosine, gram, attention, relation):
+        assert float(measure(same, taught, "a", "b")) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(UnsupportedError, match="the same places"):
+        attention(own, taught[:, :, :1], "a", "b")
+
+
+def test_a_projector_bridges_widths() -> None:
+    """It learns with the student, whose own weights are all that is left of it."""
+    with reproducible(0):
+        teacher = nn.Sequential(nn.Flatten(), nn.Linear(784, 40), nn.ReLU(), nn.Linear(40, 10))
+        student, x, y = network(), torch.rand(8, 1, 28, 28), torch.arange(8)
+        taught = Projected(student, teacher, {"1": "1"}, x)
+    loss = Distillation(teacher, {"1": "1"}, labels=0, logits=0, features=1.0)
+    assert [tuple(p.shape) for p in taught.projectors.parameters()] == [(40, 24), (40,)]
+    first = float(loss(taught, x, y).detach())
+    train(taught, x, y, Training(40, 8, 1e-2), loss)
+    assert float(loss(taught, x, y).detach()) < 0.2 * first
+    assert torch.equal(taught(x), student(x)) and not any("projectors" in n for n, _ in student.named_parameters())
+    with pytest.raises(UnsupportedError, match="features of equal shape"):
+        loss(student, x, y)

@@ -3,33 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
-from gatewright.errors import DataError, UnsupportedError
-
-Pairs = Mapping[str, str]
-"""Module path of the student to that of the teacher."""
+from gatewright.compress.features import Pairs, outputs
+from gatewright.compress.knowledge import Measure, hint
+from gatewright.compress.projectors import Projected
 
 
 @dataclass(frozen=True, eq=False)
 class Distillation:
     """A loss for `training.train`: that of the labels, of the teacher's scores, and of its features.
 
-    `labels * CE + logits * T^2 KL(teacher / T || student / T) + features * mean_i |s_i - t_i|^2 / |t_i|^2`
+    `labels * CE + logits * T^2 KL(teacher / T || student / T) + features * mean_i measure(s_i, t_i)`
 
-    The second term is that of Hinton et al. (arXiv 1503.02531), with probabilities softmax(scores / T); the third
-    compares outputs of modules (hints: Romero et al., arXiv 1412.6550), each relative to the teacher's mean square.
+    The second term is that of Hinton et al. (arXiv 1503.02531), with probabilities softmax(scores / T).
 
     Attributes:
         teacher: a trained model; it is not changed.
-        pairs: whose outputs are compared; shapes must be equal.
+        pairs: whose outputs are compared; `layers` finds them. Where widths differ, train a `Projected` student.
         labels, logits, features: weights of the terms.
         temperature: T.
+        measure: how two features are compared, see `knowledge`.
     """
 
     teacher: nn.Module
@@ -38,18 +35,22 @@ class Distillation:
     logits: float = 0.5
     features: float = 0.1
     temperature: float = 4.0
+    measure: Measure = hint
 
     def __call__(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        scores, own = outputs(model, x, tuple(self.pairs))
+        student = model.student if isinstance(model, Projected) else model
+        scores, own = outputs(student, x, tuple(self.pairs))
         training = self.teacher.training
         self.teacher.eval()
         with torch.no_grad():
             wanted, taught = outputs(self.teacher, x, tuple(self.pairs.values()))
         self.teacher.train(training)
+        if isinstance(model, Projected):
+            own = {path: model.project(path, feature) for path, feature in own.items()}
         loss = self.labels * nn.functional.cross_entropy(scores, y)
         loss = loss + self.logits * soft(scores, wanted, self.temperature)
-        hints = [hint(own[s], taught[t], s, t) for s, t in self.pairs.items()]
-        return loss + self.features * torch.stack(hints).mean() if hints else loss
+        compared = [self.measure(own[s], taught[t], s, t) for s, t in self.pairs.items()]
+        return loss + self.features * torch.stack(compared).mean() if compared else loss
 
 
 def soft(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -58,42 +59,3 @@ def soft(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> to
     wanted = nn.functional.log_softmax(teacher / temperature, dim=1)
     divergence = nn.functional.kl_div(chances, wanted, reduction="batchmean", log_target=True)
     return temperature**2 * divergence
-
-
-def hint(student: torch.Tensor, teacher: torch.Tensor, path: str, other: str) -> torch.Tensor:
-    """Mean squared difference of two features, relative to the teacher's mean square.
-
-    Raises:
-        UnsupportedError: their shapes differ.
-    """
-    if student.shape != teacher.shape:
-        shapes = f"{list(student.shape[1:])} against the teacher's {list(teacher.shape[1:])} at {other}"
-        raise UnsupportedError(path, shapes, "features of equal shape")
-    # A feature that is zero throughout has nothing to teach.
-    return (student - teacher).square().mean() / teacher.square().mean().clamp_min(1e-12)
-
-
-def outputs(model: nn.Module, x: torch.Tensor, paths: tuple[str, ...]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """A model's result, and those of its modules at `paths`.
-
-    Raises:
-        DataError: no such module.
-    """
-    known = dict(model.named_modules())
-    for path in paths:
-        if path not in known:
-            raise DataError(f"module {path}", "not found", ", ".join(k for k in known if k))
-    found: dict[str, torch.Tensor] = {}
-    hooks = [known[p].register_forward_hook(_keeper(found, p)) for p in paths]
-    try:
-        return model(x), found
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _keeper(found: dict[str, torch.Tensor], path: str) -> Callable[..., None]:
-    def keep(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-        found[path] = output
-
-    return keep

@@ -54,10 +54,10 @@ class Student(Trained):
 
     @property
     def ingredients(self) -> list[str | bytes]:
-        from gatewright.compress import distill, polynomial, sites
+        from gatewright.compress import distill, features, knowledge, polynomial, sites
 
         own = [(f.name, getattr(self, f.name)) for f in fields(Student) if f.name in ("keep", "c", "features")]
-        files = (polynomial.__file__, distill.__file__, sites.__file__)
+        files = tuple(m.__file__ for m in (polynomial, distill, features, knowledge, sites))
         return [*super().ingredients, *self.teacher.ingredients, repr(own), *(Path(f).read_bytes() for f in files)]
 
     def train(self, data: Data) -> Any:
