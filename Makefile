@@ -2,7 +2,7 @@
 # Every target makes the environment it needs: .venv, from constraints.txt.
 PYTHON ?= python3
 EXTRAS ?= sim,torch,examples,text,secure
-MORE ?= synth,bitstream,schedule,hls,tvm,onnx,qat,dev
+MORE ?= synth,bitstream,schedule,hls,tvm,onnx,qat,pynq,notebook,dev
 JOBS ?= 2
 ARGS ?=
 # What `make bitstream` builds, for which board, and how many samples go through the netlist (0: none).
@@ -15,8 +15,22 @@ STAMP := .venv/.stamp
 FULL := .venv/.full
 TREE := build/tree
 
+# Scripts that measure; those that begin with _ are shared by them. The last one reads what the others have left.
+MEASURED := $(sort $(wildcard bench/[!_]*.py))
+LAST := bench/compress_pareto.py
+BENCH ?=
+CHOSEN := $(BENCH:%=bench/%.py)
+METHODS := $(filter-out $(LAST),$(filter bench/compress_%,$(MEASURED))) $(wildcard $(LAST))
+
+# All of them, even where one fails; then the target fails and names those.
+define measure
+@failed=; for bench in $(1); do \
+	echo "== $$bench"; $(BIN)/python $$bench $(ARGS) || failed="$$failed $$bench"; \
+done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help venv sim bitstream test nightly quick lint bench bench-compress wheel clean distclean
+.PHONY: help venv sim bitstream notebooks test nightly quick lint bench bench-compress wheel clean distclean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +52,9 @@ sim: $(STAMP) ## Train the examples, simulate their RTL and compare (WAVES=1 rec
 bitstream: $(FULL) ## Build MODEL= for BOARD=, here ulx3s, into build/; open tools need no licence (CHECK= samples).
 	$(BIN)/gatewright build --board $(BOARD) $(MODEL) --check $(CHECK) $(ARGS)
 
+notebooks: $(FULL) ## Run the notebooks on the simulated device and store their outputs (ARGS= some of them).
+	$(BIN)/python tests/notebooks/execution.py $(ARGS)
+
 test: lint $(FULL) ## All that continuous integration runs.
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
@@ -55,30 +72,11 @@ lint: $(FULL) ## Style, types, and which room may import which.
 	MYPYPATH=$(TREE) $(BIN)/mypy -p gatewright
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
 
-bench: $(FULL) ## Measure against other generators; writes bench/results/*.md.
-	$(BIN)/python bench/matrix_unit.py
-	$(BIN)/python bench/resources.py
-	$(BIN)/python bench/peers_digits_mlp.py $(ARGS)
-	$(BIN)/python bench/piecewise.py
-	$(BIN)/python bench/length_adaptivity.py
-	$(BIN)/python bench/encoder_bits.py
-	$(BIN)/python bench/attention_accuracy.py
-	$(BIN)/python bench/encoder_hardware.py
-	$(BIN)/python bench/onnx_models.py
-	$(BIN)/python bench/hls_examples.py
-	$(BIN)/python bench/executors.py
-	$(BIN)/python bench/tvm_attention.py
-	$(BIN)/python bench/split.py
-	$(BIN)/python bench/scheduling.py
-	$(BIN)/python bench/prediction.py
-	$(BIN)/python bench/uart_link.py
-	$(BIN)/python bench/secure_inference.py
-	$(BIN)/python bench/secure_accuracy.py
-	$(BIN)/python bench/secure_search.py
-	$(BIN)/python bench/secure_datapath.py
+bench: $(FULL) ## Measure against other generators (BENCH= one script of bench/); writes bench/results/*.md.
+	$(call measure,$(or $(CHOSEN),$(filter-out bench/compress_%,$(MEASURED))))
 
-bench-compress: $(FULL) ## Measure every compression method against its baselines.
-	set -e; for bench in bench/compress_*.py; do $(BIN)/python $$bench $(ARGS); done
+bench-compress: $(FULL) ## Measure every compression method against its baselines (BENCH= one of them).
+	$(call measure,$(or $(CHOSEN),$(METHODS)))
 
 wheel: $(FULL) ## Build the wheel into dist/.
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -55,7 +55,7 @@ def simulated() -> Cycles:
     """Cycles and wrong words of our unit, per kind of stall; raises when a word is wrong."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        run_bench("matrix_core", HERE / "matrix_core_bench.py", SHAPE, sources=[HERE / "matrix_core.sv"],
+        run_bench("matrix_core", HERE / "_matrix_core_bench.py", SHAPE, sources=[HERE / "matrix_core.sv"],
                   environment={"MATRIX_UNIT_RESULT": str(result)})  # fmt: skip
         found: Cycles = json.loads(result.read_text())
         return found

@@ -12,7 +12,9 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import tomllib
 
@@ -44,12 +46,12 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return inside
 
 
-def run(command: list[str], cwd: Path) -> str:
+def run(command: list[str], cwd: Path, code: int = 0) -> str:
     # PYTHONPATH or the checkout as working folder would hide a file that the wheel lacks.
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {"COLUMNS": "200"}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=800)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout if code == 0 else done.stderr
 
 
 def package(python: Path, cwd: Path) -> Path:
@@ -87,7 +89,57 @@ def test_importing_is_light(python: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_works(python: Path, tmp_path: Path) -> None:
-    assert "Usage" in run([str(python.parent / "gatewright"), "--help"], tmp_path)
+    command = str(python.parent / "gatewright")
+    assert "Usage" in run([command, "--help"], tmp_path)
+    listed = run([command, "boards"], tmp_path)
+    assert all(name in listed for name in ("ulx3s-85f", "u200", "LFE5U-85F-6BG381C", "ecp5"))
+
+
+def model(path: Path, quantized: bool) -> None:
+    """An ONNX file: a linear layer of 8 x 6, between quantizers that state power-of-two formats or alone."""
+    from frontend.onnx_models import made, node
+
+    constants = {"w": np.random.default_rng(0).integers(-64, 64, (8, 6)).astype(np.float32) / 32}
+    constants |= {"scale": np.float32(2.0**-4), "zero": np.int8(0)}
+    names = ["x"]
+
+    def pair(of: str) -> None:
+        nodes.append(node("QuantizeLinear", [names[-1], "scale", "zero"], f"{of}_q"))
+        nodes.append(node("DequantizeLinear", [f"{of}_q", "scale", "zero"], f"{of}_d"))
+        names.append(f"{of}_d")
+
+    nodes: list[Any] = []
+    if quantized:
+        pair("x")
+    nodes.append(node("MatMul", [names[-1], "w"], "y"))
+    names.append("y")
+    if quantized:
+        pair("y")
+    path.write_bytes(made(nodes, constants, ["N", 8]).SerializeToString())
+
+
+def test_a_file_that_needs_calibration_says_so_elsewhere(python: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("torch")
+    model(tmp_path / "model.onnx", quantized=False)
+    command = [str(python.parent / "gatewright"), "build", "--board", "ulx3s", "model.onnx"]
+    said = run(command, tmp_path, code=1)
+    assert said.startswith("error: y (") and "the model states no format for it" in said
+    assert "next step: give inputs" in said and "--calibration x.npy" in said
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.nightly
+def test_an_onnx_file_becomes_a_bitstream_elsewhere(python: Path, tmp_path: Path) -> None:
+    """From a wheel, in an empty folder, without calibration: the file's quantizers state every format."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("torch")
+    assert package(python, tmp_path).is_relative_to(python.parent.parent)
+    model(tmp_path / "model.onnx", quantized=True)
+    command = [str(python.parent / "gatewright"), "build", "--board", "ulx3s", "model.onnx", "--check", "4"]
+    said = run(command, tmp_path)
+    assert "MHz needed" in said and "netlist: 4 sequences" in said and "equal golden" in said
+    assert (tmp_path / "build" / "ulx3s-85f" / "top.bit").stat().st_size > 10_000
 
 
 def test_constraints_name_every_dependency() -> None:

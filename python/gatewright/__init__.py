@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatewright.frontend.roll import Ring as Ring
     from gatewright.graph import Folding as Folding
     from gatewright.lower.partition import partition as partition
+    from gatewright.overlay import Overlay as Overlay
     from gatewright.scheduler.lengths import Lengths as Lengths
     from gatewright.scheduler.objectives import Resources as Resources
 
@@ -29,6 +30,7 @@ _WHERE = {
     "Ring": "gatewright.frontend.roll",
     "Folding": "gatewright.graph",
     "partition": "gatewright.lower.partition",
+    "Overlay": "gatewright.overlay",
     "Lengths": "gatewright.scheduler.lengths",
     "Resources": "gatewright.scheduler.objectives",
 }

@@ -24,7 +24,8 @@ def rendered(table: object) -> str:
     """A rich object as text."""
     from rich.console import Console
 
-    plain = Console(width=PLAIN_WIDTH)
+    # Text is text: no colors, and in a notebook nothing that is shown at once besides being given back.
+    plain = Console(width=PLAIN_WIDTH, force_terminal=False, force_jupyter=False)
     with plain.capture() as capture:
         plain.print(table)
     return capture.get()

@@ -14,9 +14,12 @@ from gatewright import bitstream, boards
 from gatewright.bitstream import _open, ecp5, gatemate, gowin, ice40
 from gatewright.bitstream.simulation import device, streams
 from gatewright.cli import cli
+from gatewright.commands.build import drawn
 from gatewright.errors import BoardError, BudgetError, DataError, ToolError
 from gatewright.fixed import Fixed
-from gatewright.graph import Folding, Graph, Node, TensorType
+from gatewright.frontend import layout
+from gatewright.frontend.imported import Imported
+from gatewright.graph import Folding, Graph, Length, Node, TensorType
 from gatewright.lower.rtl import RtlDesign, lower
 from gatewright.lower.sources import INCLUDE, closure
 from gatewright.ops.linear import Linear
@@ -97,6 +100,15 @@ def test_a_board_without_a_flow(network: RtlDesign, tmp_path: Path) -> None:
         bitstream.build(bitstream.Job(network, board, tmp_path))
 
 
+def test_a_router_without_end_is_ended(network: RtlDesign, tmp_path: Path) -> None:
+    """After the minutes that the board states; the error says what to do."""
+    board = boards.load("gatemate")
+    job = bitstream.Job(network, dataclasses.replace(board, flow={**board.flow, "minutes": 0.01}), tmp_path)
+    stuck = dataclasses.replace(gatemate.TOOL, runner="import time; time.sleep(100)")
+    with pytest.raises(ToolError, match=r"nextpnr: python\S* ran longer than 1 s.*\n.*--target.*--seed.*minutes"):
+        _open.place(stuck, job, _open.checked_settings(job), tmp_path)
+
+
 def test_what_exceeds_the_budget_is_named() -> None:
     board = boards.load("icebreaker")
     bitstream.refuse(board, {"lut": 5280.0, "dsp": 8.0}, "netlist")
@@ -123,6 +135,18 @@ def test_the_command(tmp_path: Path) -> None:
         assert isinstance(result.exception, kind) and message in str(result.exception)
 
 
+def test_a_file_without_inputs_is_checked_with_random_ones() -> None:
+    """Of the longest length, over the whole range of the input's format."""
+    op = Linear(np.eye(6, dtype=np.int64), np.zeros(6, np.int64), np.zeros(6, np.int64), 2, S8)
+    kinds = {"x": TensorType(Length("n", 9, 1), 6, S8)}
+    view = layout.sequence(6, None, False)
+    found = Imported(Graph(kinds, (Node("y", op, ("x",)),), ("y",), "tiny"), view, view, {})
+    samples = drawn(found, 40)
+    assert samples.shape == (40, 9, 6) and not np.array_equal(samples[0], samples[1])
+    assert samples.min() == -8 and samples.max() == 127 / 16
+    assert len(found.encode(samples)) == 40 and drawn(found, 0).shape == (0, 9, 6)
+
+
 @pytest.mark.nightly
 def test_a_netlist_over_budget_is_not_placed(network: RtlDesign, tmp_path: Path) -> None:
     board = boards.load("icebreaker")
@@ -144,15 +168,19 @@ def test_a_bitstream(network: RtlDesign, tmp_path: Path) -> None:
     assert "MHz needed" in str(built) and (built.files["logs"] / "nextpnr.log").is_file()
 
 
-@pytest.mark.slow
-def test_a_netlist_equals_golden(network: RtlDesign, tmp_path: Path) -> None:
-    """What Yosys made for the ECP5, behind the board's pins, over its UART."""
-    job = bitstream.Job(network, boards.load("ulx3s"), tmp_path)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("ulx3s", marks=pytest.mark.slow), pytest.param("tang-nano-20k", marks=pytest.mark.nightly)],
+)
+def test_a_netlist_equals_golden(name: str, network: RtlDesign, tmp_path: Path) -> None:
+    """What Yosys made, behind the board's pins, over its UART; our models of memories and multipliers are in this."""
+    job = bitstream.Job(network, boards.load(name), tmp_path)
     settings, work = _open.checked_settings(job), tmp_path / _open.WORK
     design = uart(network, job.board.clock_mhz, settings.baud)
     _open.prepare(job, settings, design, work)
-    _open.synthesize(ecp5.TOOL, job, design, work)
-    built = bitstream.Built("ecp5", job.board, {"netlist": work / "top.json"}, top=_open.TOP)
+    tool = TOOLS[settings.tool]
+    _open.synthesize(tool, job, design, work)
+    built = bitstream.Built(tool.name, job.board, {"netlist": work / "top.json"}, top=_open.TOP)
     sequences = [np.random.default_rng(i).integers(-128, 128, (1, 8)) for i in range(6)]
     with device(built) as port:
         accelerator = Accelerator(port, streams(tmp_path)[0])

@@ -135,6 +135,23 @@ def test_a_matrix_that_others_read_is_left_alone() -> None:
     assert np.allclose(np.stack(import_onnx(model, batch).compare(batch).real), 3 * batch @ weight, atol=1e-5)
 
 
+def test_a_gate_is_a_product_of_streams() -> None:
+    """Two branches of one value; another shape, one factor per sequence, is refused."""
+    weights = {"a": noise(4, 4).numpy(), "b": noise(4, 4).T.numpy()}
+    nodes = [node("MatMul", ["x", "a"], "v"), node("MatMul", ["x", "b"], "w"), node("Sigmoid", ["w"], "g")]
+    nodes.append(node("Mul", ["v", "g"], "y"))
+    model, batch = made(nodes, weights, ["N", 4]), noise(8, 4).numpy()
+    found = import_onnx(model, batch)
+    assert [n.op.name() for n in found.graph.nodes] == ["linear", "linear", "pwl", "multiply"]
+    assert np.allclose(np.stack(found.compare(batch).real), onnxruntime(model, batch), atol=1e-5)
+    one = [node("Conv", ["x", "k"], "c"), node("GlobalAveragePool", ["c"], "m"), node("Mul", ["c", "m"], "y")]
+    model = made(one, {"k": noise(3, 2, 3).numpy()}, ["N", 2, 9])
+    with pytest.raises(
+        UnsupportedError, match=r"inputs = shapes .*\n  supported: equal shapes\n  next step: one factor"
+    ):
+        import_onnx(model, noise(8, 2, 9).numpy())
+
+
 def test_run_time_length() -> None:
     module = seeded(lambda: nn.Sequential(nn.Conv1d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Conv1d(4, 2, 1)))
     axes = {"dynamic_axes": {"x": {2: "n"}}, "input_names": ["x"]}
@@ -281,7 +298,7 @@ def test_compile_takes_a_file(tmp_path: Path) -> None:
     assert [n.op.name() for n in design.graph.nodes] == ["linear"]
     with pytest.raises(UnsupportedError):
         gw.compile(path, calibration=noise(8, 4), dynamic={"n": (1, 4)})
-    with pytest.raises(CalibrationError, match="calibration: not given"):
+    with pytest.raises(CalibrationError, match="the model states no format"):
         gw.compile(path)
     with pytest.raises(CalibrationError, match="example: not given"):
         gw.compile(nn.Linear(4, 3).eval(), calibration=noise(8, 4))

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from frontend.onnx_models import made, node, onnxruntime, reference
 
-from gatewright.errors import UnsupportedError
+from gatewright.errors import CalibrationError, UnsupportedError
 from gatewright.fixed import Fixed
 from gatewright.frontend import Imported, QuantConfig
 from gatewright.frontend.onnx import import_onnx
@@ -80,6 +80,32 @@ def test_golden_equals_the_reference_execution(mode: str, half: bool, tmp_path: 
     loaded = Imported.load(tmp_path / "model.npz")
     assert {r.rounding for r in loaded.references.values() if r.rounded} == {"half_up"}
     assert all(np.array_equal(a, b) for a, b in zip(loaded.bound(batch)[1], found.bound(batch)[1], strict=True))
+
+
+def test_a_model_that_states_every_format_needs_no_data() -> None:
+    model, batch = network("FLOOR", True), images()
+    with_data, without = import_onnx(model, batch), import_onnx(model, None)
+    assert str(without.graph) == str(with_data.graph)
+    assert np.array_equal(without.run(batch), with_data.run(batch)) and without.compare(batch).holds
+
+
+def test_without_data_the_value_that_needs_them_is_named() -> None:
+    def layers(first: bool, last: bool, size: int | None = 3) -> onnx.ModelProto:
+        constants = {"w": np.eye(3, dtype=np.float32), "s": 2.0**-4, "zero": 0.0, "b": 8.0}
+        nodes = [quant("x_q", "x", "s", "b", "ROUND")] if first else []
+        nodes.append(node("MatMul", [nodes[0].output[0] if first else "x", "w"], "p"))
+        return made([*nodes, *([quant("y", "p", "s", "b", "ROUND")] if last else [])], constants, ["N", size])
+
+    assert import_onnx(layers(True, True), None).input_type.fixed == Fixed(8, 4)
+    for model, place in ((layers(False, True), "input"), (layers(True, False), "p (aten.linear.default)")):
+        with pytest.raises(CalibrationError) as caught:
+            import_onnx(model, None)
+        assert caught.value.place == place and "--calibration x.npy" in str(caught.value)
+    with pytest.raises(CalibrationError, match=r"states only \[N, \?\]"):
+        import_onnx(layers(True, True, None), None)
+    # Formats that are to be chosen anew need data, too.
+    with pytest.raises(CalibrationError, match="no calibration data"):
+        import_onnx(network("FLOOR", True, (0.9, 0.7)), None, recalibrate=True)
 
 
 def test_formats_are_those_of_the_file() -> None:

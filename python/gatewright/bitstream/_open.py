@@ -30,7 +30,8 @@ WORK = "work"
 HOST = "host.json"
 """What a host must know to talk to the device."""
 TIMEOUT = 3600
-"""Seconds that a tool may take."""
+"""Seconds that a tool may take, placement and routing aside."""
+LATE = "fold more (a higher --target), try another --seed, allow more [flow] minutes in board.toml, or a larger board"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Settings:
         device: arguments of nextpnr that name the device.
         constraints: file in the board's folder.
         packer: what the packer calls the device, if it does.
+        minutes: that placement and routing may take; a router that has not ended by then seldom does.
     """
 
     tool: str
@@ -52,6 +54,7 @@ class Settings:
     constraints: str
     device: tuple[str, ...]
     packer: str = ""
+    minutes: float = 60
 
 
 @dataclass(frozen=True)
@@ -148,10 +151,17 @@ def prepare(job: Job, settings: Settings, design: UartDesign, folder: Path) -> N
         (folder / name).write_text(text)
     for path in (*closure(["board_reset"]), job.board.folder / "board_top.sv", job.board.folder / settings.constraints):
         shutil.copyfile(path, folder / path.name)
+    describe(job, settings, design)
+
+
+def describe(job: Job, settings: Settings, design: UartDesign) -> Path:
+    """Write what a host needs; returns the file with the numbers."""
     (job.folder / "registers.h").write_text(c_header.text())
     (job.folder / "registers.md").write_text(markdown.text())
-    host = asdict(design.streams) | {"baud": settings.baud, "clock_mhz": job.board.clock_mhz, "divisor": design.divisor}
+    board = {"board": job.board.title, "clock_mhz": job.board.clock_mhz}
+    host = asdict(design.streams) | {"baud": settings.baud, "divisor": design.divisor, **board}
     (job.folder / HOST).write_text(json.dumps(host, indent=1) + "\n")
+    return job.folder / HOST
 
 
 def synthesize(tool: Tool, job: Job, design: UartDesign, folder: Path) -> None:
@@ -185,13 +195,15 @@ def place(tool: Tool, job: Job, settings: Settings, folder: Path) -> None:
         "--seed", str(job.seed),
         *tool.place(settings, job.board.clock_mhz),
     ]  # fmt: skip
-    python(tool.runner, arguments, folder, "nextpnr")
+    python(tool.runner, arguments, folder, "nextpnr", 60 * settings.minutes, LATE)
 
 
-def python(code: str, arguments: Sequence[str], folder: Path, name: str) -> None:
+def python(
+    code: str, arguments: Sequence[str], folder: Path, name: str, timeout: float = TIMEOUT, late: str = ""
+) -> None:
     """Run a tool of a wheel in a process of its own; what it says goes to `{name}.txt`."""
     command = [sys.executable, "-c", code, *arguments]
-    said = toolchain.run(command, folder, name, TIMEOUT, env=dict(os.environ))
+    said = toolchain.run(command, folder, name, timeout, dict(os.environ), late)
     (folder / f"{name}.txt").write_text(said)
 
 

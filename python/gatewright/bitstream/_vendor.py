@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the flows of AMD's tools share: run a tool, read its reports, explain its errors; or say how to go on."""
+"""What the flows of AMD's tools share: the project, a tool's calls, reports and errors; or how to go on without it."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from gatewright.bitstream import Built, Clock, Job, Use, refuse
 from gatewright.errors import ToolError
 from gatewright.graph import Cost
 from gatewright.schedule import all_nodes
+from gatewright.shell import c_header, markdown
 from gatewright.shell.bus import BusDesign
 from gatewright.shell.inner import guard_parameters
 from gatewright.synth import yosys
@@ -52,6 +56,120 @@ class Step:
 
     name: str
     command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow that writes a project first.
+
+    Attributes:
+        name: of the flow.
+        tools: programs that it calls.
+        product: what they come with, for a user who lacks them.
+    """
+
+    name: str
+    tools: tuple[str, ...]
+    product: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a tool left.
+
+    Attributes:
+        utilisation, timing: its reports.
+        files: more of it, by what they are.
+    """
+
+    utilisation: Path
+    timing: Path
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def build(
+    flow: Flow,
+    job: Job,
+    design: BusDesign,
+    write: Callable[[], Mapping[str, Path]],
+    steps: Sequence[Step],
+    collect: Callable[[], Results],
+) -> Built:
+    """Refuse, write, and call the tools or say how to go on.
+
+    Args:
+        write: makes the project, checks it, and returns its files.
+        steps: calls of the tools.
+        collect: finds what they left.
+
+    Raises:
+        BudgetError: the design does not fit; nothing was written.
+        ToolError: a check or a tool failed.
+    """
+    uses = resources(job, design)
+    files = write()
+    missing = absent(flow.tools)
+    if missing:
+        seen = "this tool" if len(flow.tools) == 1 else "these tools"
+        on = f"with ./build.sh, or here with: gatewright build --board {job.board.name}"
+        return unfinished(job, flow.name, files, uses, next_steps(missing, flow.product, seen, job.folder, on))
+    seconds = run(job, steps)
+    found = collect()
+    return Built(
+        flow.name,
+        job.board,
+        {**files, **found.files, "logs": job.folder / "logs"},
+        utilisation(job, found.utilisation),
+        timing(found.timing, job.board.clock_mhz),
+        seconds,
+        design.kernel,
+    )
+
+
+def project(
+    job: Job, design: BusDesign, script: str, texts: Mapping[str, str], facts: Mapping[str, str]
+) -> dict[str, Path]:
+    """Write the sources, the texts, and what a host needs; returns files by what they are.
+
+    Args:
+        script: the one of the texts that the tool reads.
+        texts: files of this flow by name; `.sh` are executable.
+        facts: what a host must know besides the design's layout.
+    """
+    folder = job.folder
+    shutil.rmtree(folder / "rtl", ignore_errors=True)
+    (folder / "rtl").mkdir(parents=True)
+    shared = {"gatewright_registers.h": c_header.text(), "registers.md": markdown.text()}
+    board = {"board": job.board.title, "clock_mhz": job.board.clock_mhz}
+    rtl = {"kernel": design.kernel, "width": design.width, "sources": design.sources, **board}
+    known = {**facts, **rtl, "build_id": design.build_id, "shell": design.SUFFIX, **asdict(design.layout)}
+    shared["host.json"] = json.dumps(known, indent=1)
+    for name, text in {**{f"rtl/{k}": t for k, t in design.files.items()}, **texts, **shared}.items():
+        (folder / name).write_text(text)
+        if name.endswith(".sh"):
+            (folder / name).chmod(0o755)
+    (folder / "weights.bin").write_bytes(design.layout.weights(design.network.memory.astype(np.uint32)))
+    return {"project": folder, "script": folder / script, "host": folder / "host.json"}
+
+
+def shell_script(usage: str, lines: Sequence[str]) -> str:
+    """A script that makes the calls on a machine without this package."""
+    head = ["#!/bin/sh", f"# Usage: ./build.sh{usage}", "set -eu", 'cd "$(dirname "$0")"', "mkdir -p logs"]
+    return "\n".join([*head, *lines, ""])
+
+
+def logged(name: str, call: str) -> str:
+    """A line of such a script: a step with its log, of which the end is shown if it fails."""
+    return f"{call} > logs/{name}.log 2>&1 || {{ tail -n 40 logs/{name}.log; exit 1; }}"
+
+
+def next_steps(missing: Sequence[str], product: str, seen: str, folder: Path, on: str) -> list[str]:
+    """Three lines: what is missing, where the project lies, how to go on there."""
+    return [
+        f"not on the PATH: {', '.join(missing)} ({product})",
+        f"complete and checked, but not yet seen by {seen}: {folder}",
+        f"go on there {on}",
+    ]
 
 
 def absent(tools: Sequence[str]) -> list[str]:

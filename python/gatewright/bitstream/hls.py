@@ -50,7 +50,9 @@ def build(job: Job) -> Built:
     files = {"project": folder, "script": script}
     call = next((c for c in CALLS if shutil.which(c[0])), None)
     if call is None:
-        return _vendor.unfinished(job, NAME, files, (uses, "cost model of the RTL, folded alike"), next_steps(folder))
+        tools, on = [c[0] for c in CALLS], f"with: {' '.join(CALLS[0])}"
+        lines = _vendor.next_steps(tools, "AMD Vitis HLS", "this tool", folder, on)
+        return _vendor.unfinished(job, NAME, files, (uses, "cost model of the RTL, folded alike"), lines)
     seconds = _vendor.run(job, [_vendor.Step("hls", ("env", "-C", str(folder), *call))])
     amounts, clock = report(job, folder)
     return Built(NAME, job.board, files | {"logs": job.folder / "logs"}, amounts, (clock,), seconds)
@@ -101,12 +103,3 @@ def report(job: Job, folder: Path) -> tuple[tuple[Use, ...], Clock]:
         if have[name]
     ]
     return tuple(uses), Clock("estimated", 1000 / float(str(period)), job.board.clock_mhz)
-
-
-def next_steps(folder: Path) -> list[str]:
-    """Three lines: what is missing, where the project lies, how to go on."""
-    return [
-        "not on the PATH: vitis-run, vitis_hls (AMD Vitis HLS)",
-        f"complete and checked, but not yet seen by this tool: {folder}",
-        "go on there with: vitis-run --mode hls --tcl build_prj.tcl",
-    ]

@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from gatewright import boards
 from gatewright.bitstream import Built, Job, _kernel, _tcl, _vendor
-from gatewright.shell import c_header, kernel_xml, markdown
+from gatewright.shell import kernel_xml
 from gatewright.shell.bus import MemoryDesign
 
 NAME = "vitis"
-TOOLS = ("vivado", "v++")
+FLOW = _vendor.Flow(NAME, ("vivado", "v++"), "AMD Vitis; for running, XRT too")
 HOST = Path(__file__).with_name("host") / "host.cpp"
 
 
@@ -50,50 +46,33 @@ def build(job: Job) -> Built:
     """
     settings: Settings = boards.checked(f"{job.board.folder / 'board.toml'}, flow", Settings, job.board.flow)
     design = MemoryDesign(job.network, settings.width)
-    uses = _vendor.resources(job, design)
-    files = write(job, settings, design)
-    missing = _vendor.absent(TOOLS)
-    if missing:
-        return _vendor.unfinished(job, NAME, files, uses, next_steps(job, missing))
-    seconds = _vendor.run(job, steps(settings, design))
-    report = job.folder / "reports"
-    return Built(
-        NAME,
-        job.board,
-        files | {"bitstream": job.folder / f"{design.kernel}.xclbin", "logs": job.folder / "logs"},
-        _vendor.utilisation(job, _newest(job.folder, "*utilization*placed*.rpt", report)),
-        _vendor.timing(_newest(job.folder, "*timing_summary*routed*.rpt", report), job.board.clock_mhz),
-        seconds,
-        design.kernel,
+    return _vendor.build(
+        FLOW,
+        job,
+        design,
+        lambda: write(job, settings, design),
+        steps(settings, design),
+        lambda: collect(job, design),
     )
 
 
 def write(job: Job, settings: Settings, design: MemoryDesign) -> dict[str, Path]:
     """Write the project and check it; files by what they are."""
-    folder = job.folder
-    shutil.rmtree(folder / "rtl", ignore_errors=True)
-    (folder / "rtl").mkdir(parents=True)
-    for name, text in design.files.items():
-        (folder / "rtl" / name).write_text(text)
-    script = folder / "package_kernel.tcl"
-    script.write_text(_kernel.package_script(design, job.board.part))
     xml = kernel_xml.text(design.kernel, design.width)
-    (folder / "kernel.xml").write_text(xml)
     link = _kernel.link_config(design, settings.platform, settings.memory, settings.slr, job.board.clock_mhz)
-    (folder / "link.cfg").write_text(link)
-    (folder / "xrt.ini").write_text("[Emulation]\ndebug_mode=batch\n[Debug]\nopencl_trace=false\n")
-    (folder / "build.sh").write_text(build_script(settings, design))
-    (folder / "build.sh").chmod(0o755)
-    (folder / "host.cpp").write_text(HOST.read_text())
-    (folder / "gatewright_registers.h").write_text(c_header.text())
-    (folder / "registers.md").write_text(markdown.text())
-    (folder / "weights.bin").write_bytes(design.layout.weights(design.network.memory.astype(np.uint32)))
-    facts = {"kernel": design.kernel, "build_id": design.build_id, "shell": "memory", **asdict(design.layout)}
-    (folder / "host.json").write_text(json.dumps(facts, indent=1))
-    _tcl.check(script)
+    texts = {
+        "package_kernel.tcl": _kernel.package_script(design, job.board.part),
+        "kernel.xml": xml,
+        "link.cfg": link,
+        "xrt.ini": "[Emulation]\ndebug_mode=batch\n[Debug]\nopencl_trace=false\n",
+        "build.sh": build_script(settings, design),
+        "host.cpp": HOST.read_text(),
+    }
+    files = _vendor.project(job, design, "package_kernel.tcl", texts, {"kernel": design.kernel})
+    _tcl.check(files["script"])
     _kernel.check_xml(xml, design)
     _kernel.check_config(link, design)
-    return {"project": folder, "script": script, "host": folder / "host.json"}
+    return files
 
 
 def steps(settings: Settings, design: MemoryDesign, target: str = "hw") -> list[_vendor.Step]:
@@ -125,25 +104,25 @@ HOST_COMMAND = "g++ -std=c++17 -O2 -I$XILINX_XRT/include -L$XILINX_XRT/lib host.
 
 def build_script(settings: Settings, design: MemoryDesign) -> str:
     """The same calls for a machine that has Vitis but not this package."""
-    lines = ["#!/bin/sh", "# Usage: ./build.sh [hw | hw_emu]; needs Vitis and XRT on the PATH.", "set -eu"]
-    lines += ['cd "$(dirname "$0")"', 'target="${1:-hw}"', "mkdir -p logs"]
+    lines = ['target="${1:-hw}"']
     for step in steps(settings, design, "hw_emu"):
         call = " ".join(step.command).replace("hw_emu", '"$target"')
         if step.name == "emulation":
             lines.append(f'if [ "$target" = hw_emu ]; then {call}; fi')
         elif step.name != "host":
-            lines.append(f"{call} > logs/{step.name}.log 2>&1 || {{ tail -n 40 logs/{step.name}.log; exit 1; }}")
+            lines.append(_vendor.logged(step.name, call))
     lines.append(f'if [ -n "${{XILINX_XRT:-}}" ]; then {HOST_COMMAND}; fi')
-    return "\n".join([*lines, ""])
+    return _vendor.shell_script(" [hw | hw_emu]; needs Vitis and XRT on the PATH.", lines)
 
 
-def next_steps(job: Job, missing: list[str]) -> list[str]:
-    """Three lines: what is missing, where the project lies, how to go on."""
-    return [
-        f"not on the PATH: {', '.join(missing)} (AMD Vitis; for running, XRT too)",
-        f"complete and checked, but not yet seen by these tools: {job.folder}",
-        f"go on there with ./build.sh, or here with: gatewright build --board {job.board.name}",
-    ]
+def collect(job: Job, design: MemoryDesign) -> _vendor.Results:
+    """The linked kernel, and the linker's reports."""
+    report = job.folder / "reports"
+    return _vendor.Results(
+        _newest(job.folder, "*utilization*placed*.rpt", report),
+        _newest(job.folder, "*timing_summary*routed*.rpt", report),
+        {"bitstream": job.folder / f"{design.kernel}.xclbin"},
+    )
 
 
 def _newest(folder: Path, pattern: str, fallback: Path) -> Path:

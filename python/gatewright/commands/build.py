@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from gatewright.design import Design
+    from gatewright.frontend.imported import Imported
 
 DEFAULT = "digits_mlp"
 
@@ -19,12 +20,14 @@ DEFAULT = "digits_mlp"
 @click.option("--board", required=True, help="Name of a board, or path of a board description.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder [default: build/<board>].")
 @click.option("--target", type=float, help="Cycles per sequence that are fast enough [default: the example's own].")
-@click.option(
-    "--calibration", type=click.Path(dir_okay=False), help="Inputs [N, ...] of an ONNX file [default: FILE.npy]."
-)
+@click.option("--calibration", type=click.Path(dir_okay=False), help="Inputs [N, ...] of a file [default: FILE.npy].")
 @click.option("--check", default=0, metavar="N", help="Run N samples through the netlist and compare with golden.")
 @click.option("--seed", default=1, show_default=True, help="Of placement.")
-@click.option("--flow", default="", help="Tool flow instead of the board's own, e.g. hls on AMD's boards.")
+@click.option(
+    "--flow",
+    default="",
+    help="Tool flow instead of the board's own: hls on AMD's boards, sim for the simulated device.",
+)
 def COMMAND(
     model: str,
     board: str,
@@ -37,16 +40,21 @@ def COMMAND(
 ) -> None:
     """Build a design for a board: from a trained model to a file that the board loads.
 
-    The model is an example, an ONNX or QONNX file, or a calibrated one that was saved (Imported.save). Without a
-    target, a file gets the fastest plan that fits the board. Exit code 1: it does not fit, is too slow, or the netlist
-    differs from golden; 3: the project is complete, but a vendor's tool is missing.
+    The model is an example, an ONNX or QONNX file, or a calibrated one that was saved (Imported.save). An ONNX file
+    needs inputs to calibrate with, unless its quantizers state every format as a power of two. Without a target, a file
+    gets the fastest plan that fits the board. What is checked are those inputs, or random ones.
+
+    Exit code 1: it does not fit, is too slow, or the netlist differs from golden; 3: the project is complete, but a
+    vendor's tool is missing.
 
     \b
     gatewright build --board ulx3s
     gatewright build --board ulx3s digits_mlp --check 10
     gatewright build --board u200 minilm
     gatewright build --board u200 --flow hls
+    gatewright build --board pynq-z2 --flow sim
     gatewright build --board tang-nano-20k model.onnx --calibration x.npy --target 500
+    gatewright build --board ulx3s quantized.onnx --check 5
     """
     from gatewright import boards
     from gatewright.bitstream import NOT_BUILT
@@ -54,7 +62,7 @@ def COMMAND(
 
     console = standard()
     chosen = boards.load(board)
-    design, samples = designed(model, chosen, target, calibration)
+    design, samples = designed(model, chosen, target, calibration, check)
     console.print(str(design), markup=False, highlight=False)
     folder = Path(out) if out else Path("build") / chosen.name
     built = design.build(folder, seed, flow)
@@ -74,13 +82,15 @@ def COMMAND(
             raise click.exceptions.Exit(1)
 
 
-def designed(model: str, board: Any, target: float | None, calibration: str | None) -> tuple[Design, Any]:
-    """The design of a model, and samples to check it with."""
+def designed(
+    model: str, board: Any, target: float | None = None, calibration: str | None = None, check: int = 0
+) -> tuple[Design, Any]:
+    """The design of a model, and at least `check` samples to check it with."""
     import numpy as np
 
     from gatewright.commands.import_onnx import read
     from gatewright.design import fold
-    from gatewright.errors import CalibrationError, DataError
+    from gatewright.errors import DataError
     from gatewright.examples import examples
     from gatewright.frontend.imported import Imported
 
@@ -88,20 +98,14 @@ def designed(model: str, board: Any, target: float | None, calibration: str | No
     if path.suffix == ".onnx":
         from gatewright.frontend.source import import_any
 
-        data = Path(calibration) if calibration else path.with_suffix(".npy")
-        if not data.is_file():
-            raise CalibrationError(
-                str(data),
-                "does not exist",
-                "inputs [N, ...] that show the range of every value",
-                "give --calibration x.npy, or put them beside the model",
-            )
-        samples = read(str(data))
-        return fold(import_any(path, None, samples, name=identifier(path.stem)), board, target), samples
+        beside = path.with_suffix(".npy")
+        data = calibration or (str(beside) if beside.is_file() else None)
+        samples = None if data is None else read(data)
+        imported = import_any(path, None, samples, name=identifier(path.stem))
+        return fold(imported, board, target), drawn(imported, check) if samples is None else samples
     if path.suffix == ".npz":
         imported = Imported.load(path)
-        samples = [] if calibration is None else read(calibration)
-        return fold(imported, board, target), samples
+        return fold(imported, board, target), drawn(imported, check) if calibration is None else read(calibration)
     known = examples()
     if model not in known:
         raise DataError(f"model {model}", "not found", f"{', '.join(known)}, or a file .onnx or .npz")
@@ -109,6 +113,17 @@ def designed(model: str, board: Any, target: float | None, calibration: str | No
     study = example.study()
     design = fold(study.imported, board, target or example.target, ring=example.ring)
     return design, np.asarray(study.samples) if isinstance(study.samples, np.ndarray) else study.samples
+
+
+def drawn(imported: Imported, count: int) -> Any:
+    """Random inputs [count, ...] over the whole range of the input's format, of the longest length."""
+    import numpy as np
+
+    tokens, fixed = imported.input_type.tokens, imported.input_type.fixed
+    shape = [n or (tokens if isinstance(tokens, int) else tokens.maximum) for n in imported.entry.shape[1:]]
+    low, high = (fixed.lo, fixed.hi + 1) if imported.ids is None else (0, imported.ids)
+    raw = np.random.default_rng(0).integers(low, high, (count, *shape))
+    return raw if imported.ids is not None else fixed.dequantize(raw)
 
 
 def identifier(name: str) -> str:

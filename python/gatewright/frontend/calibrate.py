@@ -32,6 +32,23 @@ class Stats:
     sample: Floats
 
 
+class Unseen(dict[str, Stats]):
+    """Statistics of a model that has seen no data: which tensors it has, but nothing about their values."""
+
+    def __getitem__(self, name: str) -> Stats:
+        raise unseen(f"value {name}")
+
+
+def unseen(place: str) -> CalibrationError:
+    """The error of a value whose format depends on data that are not there."""
+    return CalibrationError(
+        place,
+        "the model states no format for it, and there are no calibration data to choose one by",
+        "a quantizer with a power-of-two scale behind every layer and the input",
+        "give inputs [N, ...]: compile(.., calibration=x), or --calibration x.npy",
+    )
+
+
 def items(
     data: Any, shape: Shape, place: str = "calibration", ids: int | None = None, length: Length | None = None
 ) -> list[Array]:

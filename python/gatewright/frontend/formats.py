@@ -13,7 +13,7 @@ import numpy as np
 from gatewright.errors import CalibrationError
 from gatewright.fixed import Fixed
 from gatewright.frontend import ids
-from gatewright.frontend.calibrate import Stats, choose, fake_quantized
+from gatewright.frontend.calibrate import Stats, Unseen, choose, fake_quantized, unseen
 from gatewright.frontend.fold import AFFINE
 from gatewright.frontend.program import Step
 from gatewright.frontend.structure import RELU, Structure
@@ -196,28 +196,49 @@ class Formats(Structure):
 
     def _attempt(self, alone: Collection[str]) -> dict[str, Wanted]:
         """Formats when sets of tied values in `alone` follow no wish of their readers."""
-        readers, found = self.program.readers, dict[str, Wanted]()
+        found: dict[str, Wanted] = {}
         for name, step in reversed([(self.program.input, None), *self.steps.items()]):
             if step is None and self.program.ids is not None:
                 found[name] = Wanted(ids.form(self.program.ids))
                 continue
-            method = self.at(step).method if step else self.config.at("input").method
-            found[name] = Wanted(self._choose(name, self.bits[name], method))
             if step is not None and step.target in FAKE_QUANTIZE:
                 form = fake_quantized(step)
                 found[name] = Wanted(form, rounded=form, rounding=step.args.get("rounding", "half_even"))
                 continue
-            after = readers[name]
-            if len(after) != 1 or name == self.program.output or after[0].name not in found:
-                continue
-            (reader,) = after
-            goal = found[reader.name]
-            if self.tied.of(name) in alone or (step is not None and step.target == RELU and goal.fixed.signed):
-                continue
-            if reader.target in FAKE_QUANTIZE:
-                found[name] = Wanted(goal.fixed, goal.relu, goal.fixed, goal.rounding)
-            elif reader.target == RELU and not goal.fixed.signed:
-                found[name] = Wanted(goal.fixed, True, goal.rounded, goal.rounding)
-            elif self.keeps(reader):
-                found[name] = goal
+            found[name] = self._wish(name, step, found, alone) or self._own(name, step)
         return found
+
+    def _own(self, name: str, step: Step | None) -> Wanted:
+        """The format that the data of a value ask for; without data the one that it keeps."""
+        if isinstance(self.stats, Unseen):
+            return Wanted(self._kept(name))
+        method = self.at(step).method if step else self.config.at("input").method
+        return Wanted(self._choose(name, self.bits[name], method))
+
+    def _kept(self, name: str) -> Fixed:
+        """The format of the quantizer in front of operators that have none of their own.
+
+        Raises:
+            CalibrationError: there is no quantizer.
+        """
+        step = self.steps.get(name)
+        while step is not None and self.keeps(step) and len(step.reads) == 1:
+            step = self.steps.get(step.reads[0])
+        if step is None or step.target not in FAKE_QUANTIZE:
+            raise unseen(self.steps[name].place if name in self.steps else "input")
+        return fake_quantized(step)
+
+    def _wish(self, name: str, step: Step | None, found: Mapping[str, Wanted], alone: Collection[str]) -> Wanted | None:
+        """The format that the only reader of a value asks for, if there is one."""
+        after = self.program.readers[name]
+        if len(after) != 1 or name == self.program.output or after[0].name not in found:
+            return None
+        (reader,) = after
+        goal = found[reader.name]
+        if self.tied.of(name) in alone or (step is not None and step.target == RELU and goal.fixed.signed):
+            return None
+        if reader.target in FAKE_QUANTIZE:
+            return Wanted(goal.fixed, goal.relu, goal.fixed, goal.rounding)
+        if reader.target == RELU and not goal.fixed.signed:
+            return Wanted(goal.fixed, True, goal.rounded, goal.rounding)
+        return goal if self.keeps(reader) else None

@@ -29,6 +29,7 @@ def import_any(
         model: a `torch.nn.Module`, one with brevitas layers, the path of an ONNX or QONNX file, or an
             `onnx.ModelProto`.
         example: of a PyTorch module, one input [1, ...]; not needed for the others.
+        calibration: inputs [N, ...]; not needed for an ONNX model whose quantizers state every format.
         options: `output`, `constants` and `recalibrate` of `frontend.onnx.observe_onnx`, for models that come that way.
 
     Raises:
@@ -37,12 +38,12 @@ def import_any(
         DataError: an option that the kind of model does not have.
     """
     common: dict[str, Any] = {"config": config, "dynamic": dynamic, "name": name}
-    if calibration is None:
-        raise CalibrationError("calibration", "not given", "inputs [N, ...] that show the range of every value")
     if isinstance(model, str | Path) or type(model).__name__ == "ModelProto":
         from gatewright.frontend.onnx import import_onnx
 
         return import_onnx(model, calibration, **common, **options)
+    if calibration is None:
+        raise CalibrationError("calibration", "not given", "inputs [N, ...] that show the range of every value")
     if _trained_by_brevitas(model):
         from gatewright.frontend.brevitas import import_brevitas
 

@@ -47,9 +47,13 @@ def unpack_fields(beats: Words, lanes: int, width: int) -> Ints:
 
 
 def as_bytes(sequence: Ints, port: Port) -> bytes:
-    """[tokens, channels] integers to the bytes of a shell's stream: each beat padded to whole bytes, low bits first."""
-    beats = pack(sequence, port.lanes, port.kind)
-    return beats.view(np.uint8)[:, : -(-port.bits // 8)].tobytes()
+    """[tokens, channels] integers to the bytes of a UART shell's stream, as `whole_bytes`."""
+    return whole_bytes(pack(sequence, port.lanes, port.kind), port.bits)
+
+
+def whole_bytes(beats: Words, bits: int) -> bytes:
+    """Beats of `bits` bits [beats, 32-bit words], each padded to whole bytes, low bits first."""
+    return beats.view(np.uint8)[:, : -(-bits // 8)].tobytes()
 
 
 def from_bytes(raw: bytes, port: Port) -> Ints:
@@ -61,9 +65,15 @@ def from_bytes(raw: bytes, port: Port) -> Ints:
     size = -(-port.bits // 8)
     if len(raw) % (size * port.kind.channels // port.lanes):
         raise SimulationError(f"output {port.value}", f"{len(raw)} bytes", f"beats of {size} bytes that make tokens")
+    return unpack(from_whole_bytes(raw, port.bits), port.lanes, port.kind)
+
+
+def from_whole_bytes(raw: bytes, bits: int) -> Words:
+    """Inverse of `whole_bytes`."""
+    size = -(-bits // 8)
     beats = np.zeros((len(raw) // size, 4 * -(-size // 4)), np.uint8)
     beats[:, :size] = np.frombuffer(raw, np.uint8).reshape(-1, size)
-    return unpack(beats.view("<u4"), port.lanes, port.kind)
+    return beats.view("<u4")
 
 
 def cut(port: Port, beats: Words, lasts: Sequence[int] | Ints, lengths: Sequence[int]) -> list[Ints]:

@@ -88,8 +88,19 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     return entry
 
 
-def run(command: list[str], cwd: Path, place: str, timeout: float = 600, env: dict[str, str] | None = None) -> str:
+def run(
+    command: list[str],
+    cwd: Path,
+    place: str,
+    timeout: float = 600,
+    env: dict[str, str] | None = None,
+    late: str = "",
+) -> str:
     """Run a tool to its end and return its output.
+
+    Args:
+        timeout: seconds that it may take.
+        late: what a user can do if it takes longer.
 
     Raises:
         ToolError: it is missing, failed (with the last lines it printed), or ran out of time.
@@ -109,7 +120,8 @@ def run(command: list[str], cwd: Path, place: str, timeout: float = 600, env: di
     except FileNotFoundError:
         raise ToolError(place, f"{command[0]} is not installed", hint="run make, or install gatewright[sim]") from None
     except subprocess.TimeoutExpired:
-        raise ToolError(place, f"{command[0]} ran longer than {timeout:.0f} s") from None
+        problem = f"{Path(command[0]).name} ran longer than {timeout:.0f} s and was ended"
+        raise ToolError(place, problem, hint=late) from None
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-30:])
         raise ToolError(place, f"{command[0]} failed with exit code {done.returncode}\n{tail}")

@@ -95,7 +95,8 @@ def observe_onnx(
 
     Args:
         model: path of a file, or an `onnx.ModelProto`.
-        calibration: data that formats are chosen for: [N, ...], or a list of items of different lengths.
+        calibration: data that formats are chosen for: [N, ...], or a list of items of different lengths. None where
+            the model itself states every format.
         dynamic: name and (minimum, maximum) of a sequence length that is known only at run time.
         output: tensor or node where the design ends, for models that end in something for the host, such as Softmax.
         constants: values of further inputs, which then are constants.
@@ -103,12 +104,13 @@ def observe_onnx(
 
     Raises:
         UnsupportedError: nodes have no exact lowering; names all of them.
-        CalibrationError: the calibration data are empty, not finite or of the wrong shape.
+        CalibrationError: the calibration data are empty, not finite or of the wrong shape; or there are none, and the
+            model does not state its input's shape or some format.
         DataError: the file is missing or no ONNX model, or has no such input or output.
         MissingExtraError: the extra `onnx` is not installed.
     """
     whole, entry = opened(model, output, constants)
-    item = sample_of(entry, calibration)
+    item = blank(entry, dynamic) if calibration is None else sample_of(entry, calibration)
     options = Options(recalibrate)
     program, recorder = _recorded(whole, item, options)
     length = None
@@ -121,8 +123,10 @@ def observe_onnx(
     program = simplify(program)
     if entry.integers:
         program = dataclasses.replace(program, ids=ids.count(program))
-    data = calibrate.items(calibration, program.shape, ids=program.ids, length=length)
-    stats = calibrate.observe(program, data)
+    seen = item if calibration is None else calibration
+    stats = calibrate.observe(program, calibrate.items(seen, program.shape, ids=program.ids, length=length))
+    if calibration is None:
+        stats = calibrate.Unseen(stats)
     paths = frozenset(n.name for n in whole.nodes)
     return ObservedOnnx(program, stats, paths, length, dict(recorder.trained), recalibrate)
 
@@ -183,6 +187,26 @@ def _entry(model: Model) -> Input:
     if used[0].kind not in (*REALS, *INTEGERS):
         raise UnsupportedError(f"input {used[0].name}", f"type {used[0].kind}", ", ".join((*REALS, *INTEGERS)))
     return used[0]
+
+
+def blank(entry: Input, dynamic: Mapping[str, tuple[int, int]] | None) -> Any:
+    """Zeros of the shape that the model states; only their shape matters.
+
+    Raises:
+        CalibrationError: it does not state one.
+    """
+    longest = max((high for _, high in (dynamic or {}).values()), default=None)
+    shape = [longest if n is None else n for n in entry.shape[1:]]
+    sizes = [n for n in shape if n is not None]
+    if not sizes or len(sizes) < len(shape):
+        stated = ", ".join("?" if n is None else str(n) for n in shape) or "?"
+        raise CalibrationError(
+            "calibration",
+            f"not given, and the model states only [N, {stated}] as the shape of its input {entry.name}",
+            "inputs [N, ...] that show range and shape",
+            "give calibration data, or state the shape in the file",
+        )
+    return np.zeros((1, *sizes), np.int64 if entry.integers else np.float32)
 
 
 def sample_of(entry: Input, calibration: Any) -> Any:
