@@ -63,13 +63,7 @@ class Study:
     @cached_property
     def classifiers(self) -> list[Design]:
         """The hardware up to each exit and to the end."""
-        return [self._compiled(path) for path in self.model.paths()]
-
-    def _compiled(self, path: nn.Sequential) -> Design:
-        """One multiplier per operator: the smallest hardware there is."""
-        seen = self.train[0][:256]
-        plan = gw.compile(path, seen[:1], seen, board=BOARD)
-        return gw.compile(path, seen[:1], seen, board=BOARD, foldings={n: gw.Folding() for n in plan.foldings})
+        return [compiled(path, self.train[0]) for path in self.model.paths()]
 
     def said(self, images: Array, labels: Array) -> list[Said]:
         """By each exit and the end, in the integers of the hardware."""
@@ -82,7 +76,7 @@ class Study:
         """
         cycles, sizes = [0], []
         for index in range(len(NAMES)):
-            design = self._compiled(self.model.path(index + 1))
+            design = compiled(self.model.path(index + 1), self.train[0])
             cycles.append(design.predict([784]).cycles)
             (output,) = design.graph.outputs
             kind = design.graph.types[output]
@@ -125,6 +119,13 @@ def trained(images: Array, labels: Array, seed: int = 0) -> EarlyExits:
         model = network()
         train(model, images, labels, replace(TRAINING, seed=seed), joint(WEIGHTS), seeded=False)
     return model
+
+
+def compiled(path: nn.Sequential, images: Array) -> Design:
+    """One multiplier per operator: the smallest hardware there is; formats are those of the first images."""
+    seen = images[:256]
+    plan = gw.compile(path, seen[:1], seen, board=BOARD)
+    return gw.compile(path, seen[:1], seen, board=BOARD, foldings={n: gw.Folding() for n in plan.foldings})
 
 
 def measured(module: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> float:

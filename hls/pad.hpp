@@ -58,6 +58,37 @@ image:
         }
 }
 
+/// A sequence from token SKIP on, then its first HEAD tokens again, going round as often as needed; SKIP <= HEAD, and
+/// the sequence has at least SKIP tokens.
+template <unsigned CHANNELS, unsigned SKIP, unsigned HEAD, class T>
+void pass_wrapped(hls::stream<T> &in, hls::stream<T> &out) {
+    static_assert(CHANNELS % T::size == 0, "whole beats per token");
+    static_assert(HEAD > 0 && SKIP <= HEAD, "what is left out in front comes behind");
+    const unsigned beats = CHANNELS / T::size, kept = HEAD * beats;
+    T head[kept];
+    unsigned count = 0, place = 0;
+    bool last = false;
+sequence:
+    while (!last) {
+        #pragma HLS PIPELINE II=1
+        T x = in.read();
+        last = x.last;
+        x.last = false;
+        if (count >= SKIP * beats)
+            out.write(x);
+        if (count < kept)
+            head[count++] = x;
+    }
+again:
+    for (unsigned b = 0; b < kept; ++b) {
+        #pragma HLS PIPELINE II=1
+        T y = head[place];
+        y.last = b + 1 == kept;
+        out.write(y);
+        place = place + 1 == count ? 0 : place + 1;
+    }
+}
+
 /// Periodic border, at most once round. CONFIG: `most` tokens of the longest sequence, which is kept whole.
 template <class CONFIG, class T> void pad_circular(hls::stream<T> &in, hls::stream<T> &out) {
     static_assert(CONFIG::channels % T::size == 0, "whole beats per token");

@@ -92,12 +92,25 @@ image:
         }
 }
 
+/// Periodic continuation, of the whole or behind it only.
+template <class CONFIG, bool WRAPS> struct wrapped {
+    template <class T> static void run(hls::stream<T> &in, hls::stream<T> &out) { pad_circular<CONFIG>(in, out); }
+};
+template <class CONFIG> struct wrapped<CONFIG, true> {
+    template <class T> static void run(hls::stream<T> &in, hls::stream<T> &out) {
+        pass_wrapped<CONFIG::channels, 0, CONFIG::right>(in, out);
+    }
+};
+
 /// The border that a window needs.
 template <class CONFIG, bool CIRCULAR> struct border {
     template <class T> static void run(hls::stream<T> &in, hls::stream<T> &out) { pad<CONFIG>(in, out); }
 };
 template <class CONFIG> struct border<CONFIG, true> {
-    template <class T> static void run(hls::stream<T> &in, hls::stream<T> &out) { pad_circular<CONFIG>(in, out); }
+    template <class T> static void run(hls::stream<T> &in, hls::stream<T> &out) {
+        // A sequence that goes on with its own head needs no more of itself.
+        wrapped<CONFIG, CONFIG::width == 0 && CONFIG::left == 0 && (CONFIG::right > 0)>::run(in, out);
+    }
 };
 
 } // namespace gatewright

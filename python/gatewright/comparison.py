@@ -190,4 +190,6 @@ def macs(graph: Graph, node: Node) -> int:
     op: Any = node.op
     if not hasattr(op, "weight_width"):
         return 0
-    return int(np.count_nonzero(op.weight)) * most_tokens(graph.types[node.name].tokens)
+    # A recurrent layer works on every token, even if only the last result leaves.
+    kind = graph.input_types(node)[0] if hasattr(op, "cell") else graph.types[node.name]
+    return int(np.count_nonzero(op.weight)) * most_tokens(kind.tokens)

@@ -23,6 +23,7 @@ from gatewright.graph import Folding, Graph, least_tokens
 from gatewright.lower import timing
 from gatewright.lower.rtl import RtlDesign, lower
 from gatewright.schedule import all_nodes, evaluate, iterations, longest, plan, tokens_at
+from gatewright.schedule.mixed import with_mixed
 from gatewright.schedule.sparse import with_sparse
 from gatewright.scheduler import policies
 from gatewright.scheduler.cycles import Prediction
@@ -51,6 +52,8 @@ class Design:
         lengths: that it is planned for; all the longest by default.
         solved: the scheduler's plan, if it chose the foldings; `plan` is there in any case.
         sparse: matrices with many zeros multiply kept weights only, where that pays.
+        mixed: matrices whose channels need different widths are split by width, where that pays; a number says at how
+            many cycles per sequence.
     """
 
     imported: Imported
@@ -60,11 +63,12 @@ class Design:
     lengths: Lengths | None = None
     solved: Plan | None = None
     sparse: bool = True
+    mixed: bool | float = True
 
     @cached_property
     def graph(self) -> Graph:
         """The integer graph that is built."""
-        return network(self.imported, self.ring, self.board, self.sparse)
+        return network(self.imported, self.ring, self.board, self.sparse, self.mixed)
 
     @cached_property
     def plan(self) -> Plan:
@@ -221,7 +225,8 @@ class Design:
 
         Args:
             seed: of placement, with the open tools.
-            tool: flow to take instead of the board's own: "hls" is the other one of AMD's boards.
+            tool: flow to take instead of the board's own: "hls" is the other one of AMD's boards, "sim" writes only
+                what the simulated device of `gatewright.Overlay` loads.
 
         Raises:
             BudgetError: the design does not fit the board, with the amounts; nothing is placed.
@@ -264,8 +269,9 @@ class Design:
         return sources
 
     def _write_weights(self, folder: Path) -> None:
-        words = "".join("".join(f"{int(w):08x}" for w in word[::-1]) + "\n" for word in self.rtl.memory)
-        (folder / "weights.hex").write_text(words)
+        # The most significant part of a word comes first.
+        words = np.ascontiguousarray(self.rtl.memory[:, ::-1], ">u4")
+        (folder / "weights.hex").write_text("".join(word.tobytes().hex() + "\n" for word in words))
 
     def hls(
         self,
@@ -314,7 +320,8 @@ class Design:
         foldings = {k: asdict(v) for k, v in self.foldings.items()}
         ring = None if self.ring is None else asdict(self.ring)
         lengths = None if self.lengths is None else self.lengths.as_json()
-        data = {"board": self.board.name, "foldings": foldings, "ring": ring, "lengths": lengths, "sparse": self.sparse}
+        data: dict[str, Any] = {"board": self.board.name, "foldings": foldings, "ring": ring, "lengths": lengths}
+        data |= {"sparse": self.sparse, "mixed": self.mixed}
         text = json.dumps(data, indent=1)
         (path / "design.json").write_text(text)
 
@@ -330,9 +337,9 @@ class Design:
         ring = None if data["ring"] is None else Ring(**data["ring"])
         lengths = Lengths.of(data["lengths"]) if data.get("lengths") else None
         board = boards.load(data["board"])
-        return Design(
-            Imported.load(path / "model.npz"), foldings, board, ring, lengths, sparse=data.get("sparse", True)
-        )
+        # Designs of before know nothing of it.
+        options = {"sparse": data.get("sparse", True), "mixed": data.get("mixed", False)}
+        return Design(Imported.load(path / "model.npz"), foldings, board, ring, lengths, **options)
 
     def __str__(self) -> str:
         lines = [str(self.graph), f"  on {self.board.title}"]
@@ -358,6 +365,7 @@ def compile(
     lengths: Lengths | Mapping[int, float] | Iterable[int] | None = None,
     method: str = "fast",
     sparse: bool = True,
+    mixed: bool = True,
     name: str = "model",
     **options: Any,
 ) -> Design:
@@ -367,7 +375,8 @@ def compile(
         model: any `torch.nn.Module`, in evaluation mode; or one with layers of brevitas, or the path of an ONNX or
             QONNX file, or an `onnx.ModelProto`.
         example: one input [1, ...] of a `torch.nn.Module`.
-        calibration: inputs [N, ...] that show the range of every value.
+        calibration: inputs [N, ...] that show the range of every value; not needed where an ONNX file's quantizers
+            state every format as a power of two.
         board: name of a board, or path of a board description.
         target: cycles per sequence that are fast enough; the least hardware that keeps up is chosen. Short for
             `objective=Resources(target)`.
@@ -381,6 +390,8 @@ def compile(
             ones over them. By default all are the longest.
         method: "fast", "exact" (proven optimum; needs the extra `schedule`) or "stages" (the greedy of Peng et al.).
         sparse: matrices with many zeros multiply kept weights only, where the cost model says that this pays.
+        mixed: matrices whose channels need different widths become several narrower ones, where it says that this pays;
+            none where foldings are chosen by hand.
         name: of the design; a Verilog identifier.
         options: `output`, `constants` and `recalibrate` for ONNX, see `gatewright.frontend.onnx.import_onnx`.
 
@@ -392,12 +403,16 @@ def compile(
     from gatewright.frontend.source import import_any
 
     imported = import_any(model, example, calibration, config=config, dynamic=dynamic, name=name, **options)
-    return fold(imported, boards.load(board), target, foldings, ring, objective, lengths, method, sparse)
+    return fold(imported, boards.load(board), target, foldings, ring, objective, lengths, method, sparse, mixed)
 
 
-def network(imported: Imported, ring: Ring | None, board: boards.Board, sparse: bool = True) -> Graph:
+def network(
+    imported: Imported, ring: Ring | None, board: boards.Board, sparse: bool = True, mixed: bool | float = True
+) -> Graph:
     """The graph to build."""
     graph = imported.graph if ring is None else roll(imported.graph, ring)
+    if mixed:
+        graph = with_mixed(graph, board, None if mixed is True else mixed)
     return with_sparse(graph, board) if sparse else graph
 
 
@@ -411,6 +426,7 @@ def fold(
     lengths: Lengths | Mapping[int, float] | Iterable[int] | None = None,
     method: str = "fast",
     sparse: bool = True,
+    mixed: bool = True,
 ) -> Design:
     """Choose the foldings of an imported model; those given by hand are kept. Arguments as in `compile`.
 
@@ -419,7 +435,10 @@ def fold(
         BudgetError: no folding fits the board.
         GraphError: the layers of `ring` cannot share hardware.
     """
-    graph = network(imported, ring, board, sparse)
+    wanted = objective if target is None else Resources(target)
+    # Parts have other names than the whole: what is folded by hand stays whole.
+    pace = mixed and not foldings and (wanted.cycles if isinstance(wanted, Resources) else True)
+    graph = network(imported, ring, board, sparse, pace)
     given = dict(foldings or {})
     names = {name for name, _ in all_nodes(graph)}
     for key in given:
@@ -428,7 +447,6 @@ def fold(
     given = {k: replace(f, banks=iterations(graph, k)) for k, f in given.items()}
     seen = None if lengths is None else Lengths.of(lengths)
     if set(given) == names:
-        return Design(imported, given, board, ring, seen, sparse=sparse)
-    wanted = objective if target is None else Resources(target)
+        return Design(imported, given, board, ring, seen, sparse=sparse, mixed=pace)
     solved = plan(graph, board, wanted, seen, method, given)
-    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, sparse)
+    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, sparse, pace)

@@ -276,6 +276,8 @@ class Op(ABC):
     """Number of inputs; None for two or more."""
     free_points: ClassVar[bool] = False
     """In a `Loop`, binary points of inputs and output may differ between iterations."""
+    each_token: ClassVar[bool] = False
+    """Output token t depends on token t of every input and on nothing else, not even on t."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

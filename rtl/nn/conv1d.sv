@@ -48,6 +48,8 @@ module conv1d #(
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
     parameter int unsigned Port        = 27,
+    /// Products without DSP blocks, see matrix.
+    parameter bit          Fabric      = 1'b0,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 19,
     /// The accumulator is the output: no offset, shift or saturation.
@@ -98,7 +100,8 @@ module conv1d #(
       .StrideW(Stride), .DilationH(1), .DilationW(Dilation), .Top(0), .Left(Left), .Bottom(0), .Right(Right),
       .Circular(Circular), .MaxTokens(MaxTokens), .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe),
       .Tokens(Tokens), .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth),
-      .CodeBits(CodeBits), .CodeLength(CodeLength), .Pair(Pair), .Port(Port), .AccWidth(AccWidth), .Plain(Plain),
+      .CodeBits(CodeBits), .CodeLength(CodeLength), .Pair(Pair), .Port(Port), .Fabric(Fabric), .AccWidth(AccWidth),
+      .Plain(Plain),
       .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin), .ShiftBits(ShiftBits), .OutWidth(OutWidth), .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
   ) u_conv2d (.*);
 endmodule

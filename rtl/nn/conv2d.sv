@@ -63,6 +63,8 @@ module conv2d #(
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
     parameter int unsigned Port        = 27,
+    /// Products without DSP blocks, see matrix.
+    parameter bit          Fabric      = 1'b0,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 21,
     /// The accumulator is the output: no offset, shift or saturation.
@@ -134,7 +136,7 @@ module conv2d #(
   linear #(
       .In(In), .Out(Out), .Groups(Groups), .Simd(Simd), .Pe(Pe), .Tokens(Tokens), .InWidth(InWidth),
       .InSigned(InSigned), .WeightWidth(WeightWidth), .CodeBits(CodeBits), .CodeLength(CodeLength), .Pair(Pair),
-      .Port(Port), .AccWidth(AccWidth), .Plain(Plain), .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin),
+      .Port(Port), .Fabric(Fabric), .AccWidth(AccWidth), .Plain(Plain), .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin),
       .ShiftBits(ShiftBits), .OutWidth(OutWidth), .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
   ) u_linear (
       .clk, .rst, .s_data(beat_data), .s_valid(beat_valid), .s_last(beat_last), .s_ready(beat_ready),

@@ -34,6 +34,8 @@ module linear #(
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
     parameter int unsigned Port        = 27,
+    /// Products without DSP blocks, see matrix.
+    parameter bit          Fabric      = 1'b0,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 20,
     /// The accumulator is the output: no offset, shift or saturation.
@@ -277,6 +279,7 @@ module linear #(
       .WeightWidth(WeightWidth),
       .Pair       (Pair),
       .Port       (Port),
+      .Fabric     (Fabric),
       .AccWidth   (AccWidth),
       .UserWidth  (UserWidth)
   ) u_matrix (

@@ -7,6 +7,8 @@
 /// With `Pair`, outputs 2q (low) and 2q+1 (high) share one multiplier of `Port` bits: the operand `high * 2**Field + low` is
 /// pure wiring because the store already holds `high - (low < 0)`. Up to `Chain` packed products are summed before
 /// the fields are separated; `Chain` is the largest number for which every low sum is still unique modulo 2**Field.
+/// With `Fabric`, products are made of look-up tables: one multiple of x in {-2 .. 2} per two bits of the weight (radix-4
+/// Booth recoding). For weights of two or three bits that is a tenth or a fifth of what a DSP block is worth.
 /// Beats move only when input and weights are both there, so a stall of either is harmless.
 module matrix #(
     /// Inputs per output; a multiple of Simd.
@@ -31,6 +33,8 @@ module matrix #(
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port.
     parameter int unsigned Port        = 27,
+    /// Products without DSP blocks, see above; not with Pair.
+    parameter bit          Fabric      = 1'b0,
     /// Bits of the accumulator, wide enough for any sum of In products.
     parameter int unsigned AccWidth    = 20,
     /// Bits of the side band that travels with a result.
@@ -80,6 +84,7 @@ module matrix #(
   `CHECK_PARAMETER(simd_divides, In % Simd == 0, "Simd must divide In")
   `CHECK_PARAMETER(sources_divide, Units % Sources == 0, "Sources must divide Pe, and Pe / 2 with Pair")
   `CHECK_PARAMETER(pair_even, !Pair || Pe % 2 == 0, "Pair needs an even Pe")
+  `CHECK_PARAMETER(one_way, !(Pair && Fabric), "Pair is for DSP blocks, Fabric does without")
   `CHECK_PARAMETER(pair_fits, Fit >= 1, "one product must fit the field of a pair")
 
   logic signed [AccWidth-1:0] acc_q[Tokens*Pe], acc_d[Tokens*Pe];
@@ -119,6 +124,24 @@ module matrix #(
     end
   end
 
+  // Radix-4 Booth: `w = sum_k d_k * 4**k`, d_k in {-2 .. 2} from bits 2k+1, 2k, 2k-1. A negative multiple is the inverse plus one.
+  function automatic logic signed [ProductWidth-1:0] recoded(logic signed [XWidth-1:0] x, logic signed [OperandWidth-1:0] w);
+    logic [OperandWidth+1:0] digits;
+    logic signed [XWidth:0] multiple;
+    digits  = {w[OperandWidth-1], w, 1'b0};
+    recoded = '0;
+    for (int unsigned k = 0; k < OperandWidth; k += 2) begin
+      unique case (digits[k+:3])
+        3'b001, 3'b010: multiple = (XWidth + 1)'(x);
+        3'b011: multiple = (XWidth + 1)'(x) <<< 1;
+        3'b100: multiple = ~((XWidth + 1)'(x) <<< 1);
+        3'b101, 3'b110: multiple = ~(XWidth + 1)'(x);
+        default: multiple = '0;
+      endcase
+      recoded += (ProductWidth'(multiple) <<< k) + (ProductWidth'(digits[k+2] && digits[k+:2] != 2'b11) <<< k);
+    end
+  endfunction
+
   // Level 0: products. Level l: sums of pairs of level l - 1, one register per adder.
   for (genvar l = 0; l <= Levels; l++) begin : gen_level
     localparam int unsigned Nodes = (Chain + (1 << l) - 1) >> l;
@@ -134,7 +157,8 @@ module matrix #(
                   : InSigned ? XWidth'(signed'(s_data[((t*Sources+r)*Simd+s%Simd)*InWidth+:InWidth]))
                              : XWidth'(s_data[((t*Sources+r)*Simd+s%Simd)*InWidth+:InWidth]);
               for (int unsigned u = r * Units / Sources; u < (r + 1) * Units / Sources; u++) begin
-                node_d[((t*Units+u)*Links)*Chain+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
+                node_d[((t*Units+u)*Links)*Chain+s] = Fabric ? recoded(x, operand[u*Simd+s%Simd])
+                    : ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
               end
             end
           end

@@ -27,7 +27,7 @@ module pad #(
     parameter bit          Circular  = 1'b0,
     /// Every added channel when not circular, DataWidth bits.
     parameter int unsigned PadValue  = 0,
-    /// Most tokens of a sequence (circular and Width = 0 only).
+    /// Most tokens of a sequence (circular, Width = 0 and Left > 0 only).
     parameter int unsigned MaxTokens = 64
 ) (
     input  wire logic                       clk,
@@ -50,6 +50,9 @@ module pad #(
     assign m_last  = s_last;
     assign s_ready = m_ready;
     wire logic unused_clock = &{clk, rst};
+  end else if (Circular && Width == 0 && Left == 0) begin : gen_wrap
+    // What follows a sequence is its own head: nothing else has to be kept.
+    stream_wrap #(.Width(Lanes * DataWidth), .Chunks(Chunks), .Skip(0), .Head(Right)) u_wrap (.*);
   end else if (Circular) begin : gen_circular
     pad_circular #(
         .BeatWidth(Lanes * DataWidth), .Chunks(Chunks), .Height(Height), .Width(Width), .Top(Top),

@@ -63,6 +63,8 @@ module sparse_conv2d #(
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
     parameter int unsigned Port        = 27,
+    /// Products without DSP blocks, see matrix.
+    parameter bit          Fabric      = 1'b0,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 21,
     /// Bits of an offset (bias plus rounding half).
@@ -131,7 +133,7 @@ module sparse_conv2d #(
 
   sparse_linear #(
       .In(In), .Out(Out), .Simd(Simd), .Pe(Pe), .Sources(Sources), .Reach(Reach), .Shared(Shared), .Rows(Rows),
-      .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .AccWidth(AccWidth),
+      .InWidth(InWidth), .InSigned(InSigned), .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .Fabric(Fabric), .AccWidth(AccWidth),
       .OffsetWidth(OffsetWidth), .ShiftMin(ShiftMin), .ShiftBits(ShiftBits), .OutWidth(OutWidth),
       .OutSigned(OutSigned), .Banks(Banks), .Load(Load), .Ultra(Ultra)
   ) u_linear (

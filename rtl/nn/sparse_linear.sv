@@ -33,6 +33,8 @@ module sparse_linear #(
     parameter bit          Pair        = 1'b0,
     /// Bits of the multiplier's wide port, see matrix.
     parameter int unsigned Port        = 27,
+    /// Products without DSP blocks, see matrix.
+    parameter bit          Fabric      = 1'b0,
     /// Bits of the plain accumulator.
     parameter int unsigned AccWidth    = 20,
     /// Bits of an offset (bias plus rounding half).
@@ -129,7 +131,7 @@ module sparse_linear #(
   logic acc_last, acc_valid, acc_ready, weights_ready;
   matrix #(
       .In(In), .Simd(Simd), .Pe(Pe), .Sources(Sources), .Marked(1'b1), .InWidth(InWidth), .InSigned(InSigned),
-      .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .AccWidth(AccWidth), .UserWidth(1)
+      .WeightWidth(WeightWidth), .Pair(Pair), .Port(Port), .Fabric(Fabric), .AccWidth(AccWidth), .UserWidth(1)
   ) u_matrix (
       .clk, .rst, .s_data(x), .s_user(x_end), .s_final(x_final), .s_valid(x_beat_valid), .s_ready(x_beat_ready),
       .w_data(weights), .w_valid(x_beat_valid), .w_ready(weights_ready),

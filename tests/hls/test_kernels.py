@@ -19,6 +19,7 @@ from gatewright.fixed import Fixed
 from gatewright.graph import Folding, Graph, Length, Op, TensorType, most_tokens
 from gatewright.lower.hls.builder import program
 from gatewright.lower.hls.kernel import spell
+from gatewright.ops._recurrent import Cell
 from gatewright.ops.global_pool import Kind
 from gatewright.ops.linear import Linear
 from gatewright.schedule import all_nodes
@@ -33,7 +34,8 @@ LIBRARY = sorted(name for name, op in Op.known.items() if op.__module__.startswi
 Wish = Callable[[Any, TensorType], bool]
 ANY: tuple[Wish, ...] = (lambda op, x: True,) * 2
 WISHES: dict[str, tuple[Wish, ...]] = {
-    "conv1d": (lambda op, x: op.circular, lambda op, x: op.stride > (1,)),
+    # The head of the sequence goes round behind it; conv2d has the whole image in memory.
+    "conv1d": (lambda op, x: op.window().wraps, lambda op, x: op.stride > (1,)),
     "conv2d": (lambda op, x: op.circular, lambda op, x: op.groups > 1 and any(op.padding)),
     "embedding": (lambda op, x: len(op.positions) > 0, lambda op, x: len(op.table) < 1 << x.fixed.width),
     "global_pool": (
@@ -46,6 +48,10 @@ WISHES: dict[str, tuple[Wish, ...]] = {
         lambda op, x: len(op.bodies) == 3 and x.fixed.width > 5,
     ),
     "layer_norm": (lambda op, x: op.centred, lambda op, x: not op.centred),
+    "recurrent": (
+        lambda op, x: op.cell is Cell.LSTM and op.width(x.fixed) < 56,
+        lambda op, x: op.cell is Cell.GRU and op.final and op.width(x.fixed) < 56,
+    ),
     "requantize": (
         lambda op, x: op.shift > 1 and op.output.width > 3 and x.fixed.width > 5,
         lambda op, x: op.shift < 0,

@@ -16,6 +16,7 @@ from gatewright.ops.conv1d import Conv1d
 from gatewright.ops.conv2d import Conv2d
 from gatewright.ops.global_pool import GlobalPool, Kind
 from gatewright.ops.max_pool import MaxPool
+from gatewright.ops.roll import Roll
 from gatewright.scheduler.cycles import simulate
 from gatewright.scheduler.pipeline import Operator, Pipeline, Source
 from gatewright.sim.batch import run_all
@@ -48,6 +49,14 @@ CASES: list[tuple[Op, TensorType, Folding, float]] = [
     (Conv1d(**weights(4, 4, 2), stride=(3,), dilation=(2,)), TensorType(N, 4, S8), Folding(2, 4, 1), 0),
     # two banks hold two sequences; the model counts tokens, so that it lets more short ones in
     (Conv1d(**weights(3, 2, 4), padding=(2, 1), circular=True), TensorType(N, 2, S8), Folding(1, 4, 3), 0.15),
+    # what is added behind is the sequence's own head, which goes round where it is longer than the sequence
+    (
+        Conv1d(**weights(3, 2, 3), padding=(0, 4), dilation=(2,), circular=True),
+        TensorType(N, 2, S8),
+        Folding(1, 3, 3),
+        0,
+    ),
+    (Roll(2), TensorType(N, 4, S8), Folding(2), 0),
     # LeNet's first layer at an initiation interval of 1, then folded until the matrix unit is the slower one
     (Conv2d(**weights(6, 1, 5, 5), height=12, width=12, padding=(2, 2)), TensorType(144, 1, S8), Folding(1, 25, 6), 0),
     (

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from gatewright.compress.training import tensors
-from gatewright.errors import DataError
+from gatewright.errors import DataError, MissingExtraError
 
+Floats = npt.NDArray[np.float64]
 LEAST = 1e-9
 """Sum of weights below which all count alike."""
 
@@ -52,18 +54,23 @@ def weigh(members: Sequence[nn.Module], x: object, y: object, seed: int = 0, rou
         members: trained networks.
         x, y: samples that none was trained on, and labels.
         seed, rounds: of `scipy.optimize.differential_evolution`.
-    """
-    from scipy.optimize import differential_evolution
 
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import differential_evolution
+    except ImportError:
+        raise MissingExtraError("scipy", "not installed", hint="pip install 'gatewright[schedule]'") from None
     inputs, labels = tensors(x, y, 1)
     with torch.no_grad():
         scores = torch.stack([member.eval()(inputs) for member in members]).double()
 
-    def simplex(point: np.ndarray) -> np.ndarray:
+    def simplex(point: Floats) -> Floats:
         total = float(point.sum())
         return point / total if total > LEAST else np.full(len(point), 1 / len(point))
 
-    def cost(point: np.ndarray) -> float:
+    def cost(point: Floats) -> float:
         mixed = torch.einsum("m,mnc->nc", torch.from_numpy(simplex(point)), scores)
         wrong = float((mixed.argmax(dim=1) != labels).double().mean())
         # Less than one sample's worth, so that it decides between equal errors only.

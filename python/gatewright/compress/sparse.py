@@ -127,13 +127,8 @@ def masked(
     """
     model, pattern = copy.deepcopy(model), pattern or Pattern()
     layers = matrices(model, keep, "masked")
-    shares = densities(layers, density, distribution) if isinstance(density, float | int) else dict(density)
-    if missing := sorted(set(shares) - set(layers)):
-        raise UnsupportedError("masked", f"no layer {missing[0]!r}", ", ".join(layers))
     draw = None if seed is None else torch.Generator().manual_seed(seed)
-    for path, share in shares.items():
-        if not 0 < share <= 1:
-            raise DataError(f"density of {path}", f"{share}", "above 0, at most 1")
+    for path, share in shares(layers, density, distribution, "masked").items():
         weight = layers[path].weight.detach()
         units = pattern.units(weight, path)
         scores = units.abs().sum(2) if draw is None else torch.rand(units.shape[:2], generator=draw)
@@ -141,6 +136,24 @@ def masked(
         mask = Mask(pattern.weights(kept, weight.shape), pattern)
         parametrize.register_parametrization(layers[path], "weight", mask)
     return model
+
+
+def shares(
+    layers: Mapping[str, Any], density: float | Mapping[str, float], distribution: str, place: str
+) -> dict[str, float]:
+    """The density of each layer: those given, or one for all of them that is distributed.
+
+    Raises:
+        UnsupportedError: there is no such layer.
+        DataError: as `densities`.
+    """
+    found = densities(layers, density, distribution) if isinstance(density, float | int) else dict(density)
+    if missing := sorted(set(found) - set(layers)):
+        raise UnsupportedError(place, f"no layer {missing[0]!r}", ", ".join(layers))
+    for path, share in found.items():
+        if not 0 < share <= 1:
+            raise DataError(f"density of {path}", f"{share}", "above 0, at most 1")
+    return found
 
 
 def densities(layers: Mapping[str, Any], density: float, distribution: str) -> dict[str, float]:

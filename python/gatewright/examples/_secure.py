@@ -57,7 +57,7 @@ class Student(Trained):
         from gatewright.compress import distill, features, knowledge, polynomial, sites
 
         own = [(f.name, getattr(self, f.name)) for f in fields(Student) if f.name in ("keep", "c", "features")]
-        files = tuple(m.__file__ for m in (polynomial, distill, features, knowledge, sites))
+        files = [polynomial.__file__, distill.__file__, features.__file__, knowledge.__file__, sites.__file__]
         return [*super().ingredients, *self.teacher.ingredients, repr(own), *(Path(f).read_bytes() for f in files)]
 
     def train(self, data: Data) -> Any:

@@ -41,7 +41,7 @@ class Builder:
         length: Length | None,
         name: str,
     ) -> None:
-        self.program, self.name = program, name
+        self.program, self.stats, self.name = program, stats, name
         self.operators = operators()
         self.formats = Formats(program, stats, config, self.operators)
         self.formats.check()
@@ -121,6 +121,7 @@ class Builder:
             wanted.fixed,
             self.formats.at(step),
             lambda op, *values: self.prepare(step, op, values),
+            self.stats,
         )
         try:
             op = cls.from_torch(call)

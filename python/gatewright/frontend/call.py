@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -66,7 +66,15 @@ class TorchCall:
         took_output: whether `output` was read.
     """
 
-    def __init__(self, step: Step, values: Sequence[Value], output: Fixed, config: QuantConfig, emit: Emit) -> None:
+    def __init__(
+        self,
+        step: Step,
+        values: Sequence[Value],
+        output: Fixed,
+        config: QuantConfig,
+        emit: Emit,
+        stats: Mapping[str, calibrate.Stats],
+    ) -> None:
         self.step = step
         self.values = list(values)
         self.config = config
@@ -74,7 +82,7 @@ class TorchCall:
         self.errors: dict[str, Floats] = {}
         self.took_output = False
         self.view: Callable[[TensorType], View] = self._elementwise
-        self._output, self.emit = output, emit
+        self._output, self.emit, self._stats = output, emit, stats
         self._took_padding = False
 
     @property
@@ -112,6 +120,17 @@ class TorchCall:
         """Format that calibration chose for the result."""
         self.took_output = True
         return self._output
+
+    def inner(self, name: str, bits: int, limit: float = np.inf) -> Fixed:
+        """Signed format of `bits` for something inside the operator, see `Step.inner`; "" is its result.
+
+        Args:
+            limit: values beyond it in either direction may saturate.
+        """
+        found = self._stats[f"{self.step.name}.{name}" if name else self.step.name]
+        low, high = (float(np.clip(v, -limit, limit)) for v in (found.low, found.high))
+        stats = calibrate.Stats(low, high, np.clip(found.sample, -limit, limit))
+        return calibrate.choose(stats, bits, self.config.method, signed=True)
 
     def refuse(self, attribute: str, value: object, supported: str, hint: str = "") -> NoReturn:
         """Raise the error that names the module path, the attribute, its value and what is supported."""
@@ -165,6 +184,15 @@ class TorchCall:
         self._spatial(3, "a sequence [N, C, L]")
         self.view = lambda kind: layout.sequence(kind.channels, self.shape[2], channels_first=True)
         return None, None
+
+    def steps(self, final: bool) -> None:
+        """Arrange [N, L, C] as a sequence of steps; the result is one too, or [N, C] of the `final` step alone."""
+        self.features()
+        view = self.values[0].view
+        if len(view.dims) != 3 or view.dims[0] or view.dims[1] != view.tokens:
+            self.refuse("input", f"shape {list(view.shape)}", "a sequence [N, L, C]", "permute it before this layer")
+        if final:
+            self.view = lambda kind: layout.vector(kind.channels)
 
     def reduce(self, dims: Sequence[int]) -> None:
         """Say that the operator makes one token of all tokens, by reducing these torch dimensions."""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from gatewright.frontend.program import Array, Program, Ref, Step
+from gatewright.frontend.recurrent import split_recurrent
+from gatewright.frontend.transposed import TRANSPOSED, expand_transposed, scaled
 
 Rewrite = Callable[[Program], Program]
 
@@ -50,7 +52,7 @@ def fold_batch_norm(program: Program) -> Program:
             continue
         origin = norm.reads[0]
         source = next((s for s in steps if s.name == origin), None)
-        if source is None or source.target not in AFFINE or len(readers[source.name]) != 1:
+        if source is None or source.target not in (*AFFINE, *TRANSPOSED) or len(readers[source.name]) != 1:
             continue
         if source.target == "aten.linear.default" and len(norm.shape or ()) != 2:
             continue
@@ -58,9 +60,12 @@ def fold_batch_norm(program: Program) -> Program:
             continue
         scale, offset = affine(norm)
         weight = source.args["weight"]
-        bias = source.args["bias"] if source.args.get("bias") is not None else np.zeros(len(weight))
-        scaled = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
-        args = dict(source.args) | {"weight": scaled, "bias": bias * scale + offset}
+        bias = source.args["bias"] if source.args.get("bias") is not None else np.zeros(len(scale))
+        if source.target in TRANSPOSED:
+            found = scaled(weight, scale, source.args["groups"])
+        else:
+            found = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+        args = dict(source.args) | {"weight": found, "bias": bias * scale + offset}
         merged[norm.name] = Ref(source.name)
         steps[steps.index(source)] = dataclasses.replace(source, args=args)
         steps = [s for s in steps if s is not norm]
@@ -79,6 +84,47 @@ def affine(norm: Step) -> tuple[Array, Array]:
     return scale, shift - mean * scale
 
 
+def split_gates(program: Program) -> Program:
+    """glu(W x + b) = (W1 x + b1) * sigmoid(W2 x + b2), where W1 and W2 are the upper and lower half of W's rows.
+
+    A stream cannot be cut along its channels, but the layer in front of the gate can. One that others read or that
+    has groups stays; `Multiply` refuses its gate.
+    """
+    import torch
+
+    steps = list(program.steps)
+    readers = program.readers
+    for gate in [s for s in program.steps if s.target == "aten.glu.default"]:
+        source = next((s for s in steps if s.name == gate.reads[0]), None)
+        if source is None or not _halves(source, gate) or len(readers[source.name]) != 1:
+            continue
+        weight, bias = source.args["weight"], source.args.get("bias")
+        made = []
+        for name, rows in (("value", slice(None, len(weight) // 2)), ("gate", slice(len(weight) // 2, None))):
+            args = dict(source.args) | {"weight": weight[rows], "bias": None if bias is None else bias[rows]}
+            made.append(dataclasses.replace(source, name=f"{gate.name}_{name}", args=args, shape=gate.shape))
+        value, halved = made
+        half = dataclasses.replace(gate, name=f"{gate.name}_sigmoid", target="aten.sigmoid.default")
+        half = dataclasses.replace(half, function=torch.ops.aten.sigmoid.default, args={"self": Ref(halved.name)})
+        product = dataclasses.replace(gate, target="aten.mul.Tensor", function=torch.ops.aten.mul.Tensor)
+        product = dataclasses.replace(product, args={"self": Ref(value.name), "other": Ref(half.name)})
+        at = steps.index(source)
+        steps[at : at + 1] = made
+        at = steps.index(gate)
+        steps[at : at + 1] = [half, product]
+    return dataclasses.replace(program, steps=tuple(steps))
+
+
+def _halves(source: Step, gate: Step) -> bool:
+    """Whether the output channels of `source` are what `gate` cuts in two, without cutting a group."""
+    if source.target not in AFFINE or not isinstance(source.args["weight"], np.ndarray) or not source.shape:
+        return False
+    rank = len(source.shape)
+    channels = rank - 1 if source.target == "aten.linear.default" else 1
+    # Depthwise and other grouped layers read other inputs in their lower half.
+    return gate.args["dim"] % rank == channels and source.args.get("groups", 1) == 1
+
+
 def drop_dead(program: Program) -> Program:
     """A value that nobody reads need not be computed."""
     live = {program.output}
@@ -88,7 +134,14 @@ def drop_dead(program: Program) -> Program:
     return dataclasses.replace(program, steps=tuple(s for s in program.steps if s.name in live))
 
 
-REWRITES: tuple[Rewrite, ...] = (fold_constants, fold_batch_norm, drop_dead)
+REWRITES: tuple[Rewrite, ...] = (
+    fold_constants,
+    fold_batch_norm,
+    split_gates,
+    expand_transposed,
+    split_recurrent,
+    drop_dead,
+)
 
 
 def simplify(program: Program) -> Program:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gatewright.frontend.rotate import rotate_circular
 from gatewright.graph import Graph, Node, Pass, bypass
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
@@ -58,4 +59,10 @@ def _nested(a: int, b: int) -> bool:
     return a % b == 0 or b % a == 0
 
 
-PASSES: tuple[Pass, ...] = (drop_idle_requantize, drop_unsigned_relu, merge_reshapes, drop_idle_reshape)
+PASSES: tuple[Pass, ...] = (
+    drop_idle_requantize,
+    drop_unsigned_relu,
+    merge_reshapes,
+    drop_idle_reshape,
+    rotate_circular,
+)

@@ -35,6 +35,8 @@ class Step:
             constant tensor an array (float64 where it is real), a list may hold both.
         shape: torch shape of the result; None where the result is no tensor (a run-time size).
         path: module path in the source model; empty for the model itself.
+        inner: names of what else `function` returns behind the value, for number formats inside the operator; a run
+            gives them as `name.inner`.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Step:
     args: Mapping[str, Any]
     shape: Shape | None
     path: str
+    inner: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -119,7 +122,11 @@ def runner(program: Program, wide: bool) -> Callable[[Array], dict[str, Array]]:
         with torch.no_grad(), one_thread():
             for step, args in prepared:
                 bound = {k: bind(v, values) for k, v in args.items()}
-                values[step.name] = step.function(**bound)
+                result = step.function(**bound)
+                if step.inner:
+                    result, *rest = result
+                    values |= {f"{step.name}.{n}": v for n, v in zip(step.inner, rest, strict=True)}
+                values[step.name] = result
         return {k: v.numpy() for k, v in values.items() if isinstance(v, torch.Tensor)}
 
     return run

@@ -82,11 +82,14 @@ def _export(
 ) -> torch.export.ExportedProgram:
     import torch
 
+    from gatewright.nn.recurrent import as_one_node
+
     shapes = {d: torch.export.Dim.AUTO(min=low, max=high) for d, (low, high) in dynamic.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = torch.export.export(model, (example,), dynamic_shapes=(shapes,) if shapes else None)
+            with as_one_node():
+                found = torch.export.export(model, (example,), dynamic_shapes=(shapes,) if shapes else None)
             if not any(_mutates(node) for node in found.graph.nodes):
                 return found
             # An empty table decomposes nothing; what remains is functionalization of in-place calls.
@@ -125,6 +128,7 @@ def _program(exported: torch.export.ExportedProgram) -> Program:
                         f"{module_path(node) or 'model'} ({node.args[0].target})",
                         f"result {node.args[1]} is used",
                         "its first result",
+                        "take the last step with y[:, -1]" if "_layers" in str(node.args[0].target) else "",
                     )
                 known[node.name] = known[node.args[0].name]
                 continue

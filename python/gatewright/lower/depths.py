@@ -5,10 +5,14 @@
 the late branch delivers its token t. Until then the fork has sent the early branch everything that the late branch
 needed, so the early branch must hold `#{u : need_early[u] <= need_late[t]} - t` tokens, where `need[t]` is the last
 token of the forked value that token t depends on. With less, the fork stops, the late branch starves, and the
-design deadlocks.
+design deadlocks. The sequence's final token is different: once it has left the fork nobody starves, so of the tokens
+that need it the early branch holds one only, however many follow it (those of a rotation, or of padding behind).
 
 **Bursts.** A pooling or strided operator delivers a row at once and then nothing for a while. A FIFO behind it that
-holds the burst keeps both neighbours busy; its depth is the high-water mark of the cycle model.
+holds the burst keeps both neighbours busy; its depth is the high-water mark of the cycle model. The same marks keep
+the pace at joins: with every link as deep as the simulated schedule fills it, that schedule is still possible, and a
+token that comes earlier never delays another one (max-plus). Where lengths vary, only the longest was simulated: there
+the early branch also holds what the FIFOs of the late one can hold back.
 """
 
 from __future__ import annotations
@@ -53,9 +57,10 @@ def depths(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, Depth]:
             reason = f"high-water mark of {peak} at full pace by the cycle model, and {BURST_SLACK} to spare"
             found[name, port] = _depth(graph, name, port, peak + BURST_SLACK, reason)
     bursts = dict(found)
+    varies = any(not isinstance(kind.tokens, int) for kind in graph.types.values())
     for (name, port), (lag, fork) in join_lags(graph, foldings).items():
         others = [value for i, value in enumerate(graph.node(name).inputs) if i != port]
-        held = max(_held(graph, fork, value, bursts) for value in others)
+        held = max(_held(graph, fork, value, bursts) for value in others) if varies else 0
         least = lag + JOIN_SLACK + held
         if (name, port) not in found or found[name, port].tokens < least:
             reason = f"runs up to {lag} tokens ahead of {'the other input' if len(others) == 1 else 'another input'}"
@@ -114,12 +119,18 @@ def _dominators(graph: Graph, fork: str) -> dict[str, frozenset[str]]:
     return found
 
 
-def _lags(node: Node, reach: Mapping[str, Ints]) -> dict[int, int]:
-    """Per input port of a join, how many tokens it runs ahead of the latest other one."""
+def _lags(node: Node, reach: Mapping[str, Ints], final: int) -> dict[int, int]:
+    """Per input port of a join, how many tokens it runs ahead of the latest other one.
+
+    Args:
+        final: index of the last token of the forked value.
+    """
     found: dict[int, int] = {}
     for early, late in permutations(range(len(node.inputs)), 2):
         need_early, need_late = reach[node.inputs[early]], reach[node.inputs[late]]
         arrived = np.searchsorted(need_early, need_late, side="right")
+        before = np.searchsorted(need_early, final, side="left") + 1
+        arrived = np.where(need_late == final, np.minimum(arrived, before), arrived)
         found[early] = max(found.get(early, 1), int(np.max(arrived - np.arange(len(need_late)))))
     return found
 
@@ -137,7 +148,7 @@ def join_lags(graph: Graph, foldings: Mapping[str, Folding]) -> dict[Link, tuple
                 continue
             if frozenset.intersection(*(through[i] for i in node.inputs)) != {fork}:
                 continue
-            for port, lag in _lags(node, reach).items():
+            for port, lag in _lags(node, reach, len(reach[fork]) - 1).items():
                 if (node.name, port) not in found or found[node.name, port][0] < lag:
                     found[node.name, port] = (lag, fork)
     return found

@@ -21,6 +21,9 @@ from gatewright.ops import _codebook
 
 Bits = npt.NDArray[np.uint8]
 
+DSP_BITS = 9
+"""Bits of both operands together from which on synthesis takes a DSP block for a product."""
+
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
@@ -171,6 +174,15 @@ class Matrix:
         fits = field > self.weight_width and hi - lo < 1 << max(field, 0)
         worth = self.weight_width >= 4 and self.x.width >= 4 and self.x.width + (not self.x.signed) <= 18
         return folding.pe % 2 == 0 and fits and worth
+
+    @property
+    def fabric(self) -> bool:
+        """True when products that would each take a DSP block of their own are made of look-up tables, see `matrix.sv`.
+
+        Two weights share a block from four bits on; below, a product is a choice among a few multiples of the input.
+        """
+        wide = self.x.width + (not self.x.signed)
+        return 2 <= self.weight_width <= 3 and wide + self.weight_width >= DSP_BITS
 
     def check_codebook(self) -> None:
         """Raise GraphError unless all weights come from the codebook, if there is one."""

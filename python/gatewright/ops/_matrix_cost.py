@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import ceil
 
 from gatewright.graph import Cost, Folding
-from gatewright.ops._matrix import Matrix
+from gatewright.ops._matrix import DSP_BITS, Matrix
 from gatewright.ops._memory_cost import memory, store
 
 CONTROL = Cost(lut=70, ff=100)
@@ -39,7 +39,7 @@ def products(matrix: Matrix, folding: Folding) -> Cost:
     units = folding.pe * folding.tokens // (2 if paired else 1)
     links = ceil(folding.simd / chain)
     product = a + (folding.port if paired else w)
-    in_dsp = paired or (min(a, w) > 1 and a + w >= 9)
+    in_dsp = paired or (min(a, w) > 1 and a + w >= DSP_BITS and not matrix.fabric)
     widths = [ceil(chain / 2**level) * (product + level) for level in range(matrix.levels(folding) + 1)]
     # A DSP block takes in the product's register and the adder of the first level.
     first = 2 if in_dsp else 0
@@ -48,7 +48,10 @@ def products(matrix: Matrix, folding: Folding) -> Cost:
     multipliers = units * folding.simd
     accumulators = folding.pe * folding.tokens * acc
     lut = adders + accumulators * links + (4 * units * links if paired else 0)
-    if not in_dsp:
+    if matrix.fabric:
+        digits = ceil(w / 2)
+        lut += multipliers * a * (digits + 0.9 * (digits - 1))
+    elif not in_dsp:
         lut += multipliers * a * w * 0.6
     return Cost(lut=lut, ff=tree + accumulators, dsp=multipliers if in_dsp else 0)
 

@@ -71,6 +71,8 @@ def unit(folding: Folding, banks: Sequence[Matrix]) -> tuple[dict[str, int], Int
         "Banks": len(banks),
         "Ultra": int(folding.ultra),
     }
+    if first.fabric:
+        parameters["Fabric"] = 1
     fields = [m.offset & ((1 << offset_width) - 1) | (m.shift - shift_min) << offset_width for m in banks]
     return parameters, chunks(np.concatenate(fields).reshape(-1, folding.pe), offset_width + shift_bits)
 

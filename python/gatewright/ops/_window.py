@@ -17,6 +17,8 @@ PAD_LATENCY = 1
 """Cycles from a beat entering `patches` to its entering the window: the register slice."""
 CIRCULAR_LATENCY = 2
 """Further cycles from a sequence's final beat to the first padded one: bank switch and memory read."""
+WRAP_LATENCY = 1
+"""Cycles from a beat entering `stream_wrap` to its leaving, and from the final one to the first that is repeated."""
 WINDOW_LATENCY = 2
 """Cycles from a beat entering `window` to the position it completes leaving it."""
 MEMORY_DEPTH = 4
@@ -61,6 +63,11 @@ class Window:
     def padded(self) -> bool:
         """True when any token is added."""
         return any(self.padding)
+
+    @property
+    def wraps(self) -> bool:
+        """True for a sequence that goes on with its own first tokens: they alone are kept, instead of all of them."""
+        return self.circular and not self.width and self.padding[1] == 0 and self.padded
 
     def shape(self, tokens: int) -> tuple[int, int]:
         """(rows, columns) of an input of `tokens` tokens."""
@@ -121,7 +128,7 @@ class Window:
 
     def _check_circular(self, place: str, rows: int, columns: int) -> None:
         top, left, bottom, right = self.padding
-        if self.circular and (max(top, bottom) > rows or max(left, right) > columns):
+        if self.circular and not self.wraps and (max(top, bottom) > rows or max(left, right) > columns):
             raise GraphError(
                 f"{place}.padding",
                 f"{self.padding} circular on {rows} x {columns} tokens",
@@ -159,15 +166,16 @@ class Window:
     def _pad_stage(self, tokens: int, chunks: int, parts: int, most: int) -> Stage:
         rows, columns = self.padded_shape(tokens)
         interval = chunks // parts
-        if self.circular and self.padded:
+        if self.circular and self.padded and not self.wraps:
             need = np.full(rows * columns * parts, tokens - 1)
             # Two banks: the next sequence comes in while this one goes out.
             return Stage(need, interval, PAD_LATENCY + CIRCULAR_LATENCY + interval - 1, chunks, most)
         # An added token follows the real one before it in raster order; the first ones wait for token 0.
         inside = (source_index(self, tokens) >= 0).reshape(-1)
-        need = np.repeat(np.maximum(np.cumsum(inside) - 1, 0), parts)
+        need = np.repeat(np.clip(np.cumsum(inside) - 1, 0, tokens - 1), parts)
+        latency = PAD_LATENCY + (WRAP_LATENCY if self.wraps else 0)
         # A token's first part leaves before its final beat has come.
-        return Stage(need, interval, PAD_LATENCY - (parts - 1) * interval, chunks)
+        return Stage(need, interval, latency - (parts - 1) * interval, chunks)
 
     def _window_stage(self, tokens: int, interval: int, parts: int) -> Stage:
         _, columns = self.padded_shape(tokens)
@@ -200,7 +208,9 @@ class Window:
         total = Cost(lut=beat + (40 if self.width else 15), ff=2 * beat + 25)
         if self.padded:
             total += Cost(lut=beat / 2 + 8, ff=10)
-        if self.circular and self.padded:
+        if self.wraps:
+            total += wrap_cost(beat, self.padding[3] * chunks)
+        elif self.circular and self.padded:
             total += memory_cost(beat, 2 * most_tokens(tokens) * chunks) + Cost(lut=60, ff=40)
         row = (self.width + self.padding[1] + self.padding[3]) * chunks
         total += delay_cost(beat, self.kernel[0], self.dilation[0] * row)
@@ -319,6 +329,12 @@ def memory_cost(width: int, depth: int, reads: int = 1) -> Cost:
     if depth > 64 and small > SMALL_MEMORY:
         return Cost(lut=pointers, ff=pointers, bram36=float(halves) / 2 * reads)
     return Cost(lut=float(small) * reads + pointers, ff=width + pointers)
+
+
+def wrap_cost(width: int, depth: int) -> Cost:
+    """What follows a sequence with its first `depth` beats (`stream_wrap`)."""
+    counters = 3 * float(np.log2(depth + 1)) + 3
+    return memory_cost(width, depth) + Cost(lut=width + counters + 6, ff=width + counters)
 
 
 def delay_cost(width: int, taps: int, depth: int) -> Cost:

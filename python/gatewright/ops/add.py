@@ -34,6 +34,7 @@ class Add(Op):
 
     torch: ClassVar[tuple[str, ...]] = ("aten.add.Tensor",)
     arity: ClassVar[int | None] = 2
+    each_token: ClassVar[bool] = True
 
     left: tuple[int, int]
     shift: int

@@ -52,6 +52,7 @@ class LayerNorm(Op):
 
     torch: ClassVar[tuple[str, ...]] = ("aten.layer_norm.default", "aten.rms_norm.default")
     free_points: ClassVar[bool] = True
+    each_token: ClassVar[bool] = True
 
     gamma: Ints
     beta: Ints

@@ -42,6 +42,7 @@ class Linear(Op):
 
     torch: ClassVar[tuple[str, ...]] = ("aten.linear.default", "aten.batch_norm.default")
     free_points: ClassVar[bool] = True
+    each_token: ClassVar[bool] = True
 
     weight: Ints
     bias: Ints

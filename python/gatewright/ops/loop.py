@@ -50,6 +50,10 @@ class Loop(Op):
                     raise GraphError(place, f"{end} of type {kind}", f"{x}, what enters the loop", "tie the formats")
             if signature(body) != signature(first):
                 raise GraphError(place, "another structure than bodies[0]", "the same operators, wired alike")
+            for name, other in first.types.items():
+                if body.types[name].channels != other.channels:
+                    problem = f"{name} has {body.types[name].channels} channels, {other.channels} in bodies[0]"
+                    raise GraphError(place, problem, "equal ones", "give layers in pairs the largest rank of them")
         if self.admission.problem:
             name, problem, allowed = self.admission.problem
             raise GraphError(f"loop.{name}", problem, allowed)

@@ -57,6 +57,7 @@ class Pwl(Op):
         "aten.hardtanh.default",
     )
     free_points: ClassVar[bool] = True
+    each_token: ClassVar[bool] = True
 
     kind: Kind
     knots: Ints

@@ -35,6 +35,7 @@ class Quadratic(Op):
     """
 
     torch: ClassVar[tuple[str, ...]] = ("gatewright.quadratic.default",)
+    each_token: ClassVar[bool] = True
 
     square: Ints
     slope: Ints

@@ -22,6 +22,7 @@ class Relu(Op):
     """`y = max(x, 0)`, exact: the result is unsigned and one bit narrower. Wiring on unsigned inputs."""
 
     torch: ClassVar[tuple[str, ...]] = ("aten.relu.default",)
+    each_token: ClassVar[bool] = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

@@ -33,6 +33,7 @@ class Requantize(Op):
         "aten.fake_quantize_per_tensor_affine.tensor_qparams",
         "gatewright.fake_quantize.default",
     )
+    each_token: ClassVar[bool] = True
 
     shift: int
     output: Fixed

@@ -107,18 +107,18 @@ async def reset_in_the_middle(dut: Any, cycles: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ins", "simd", "pe", "tokens", "x", "weight", "pair"),
+    ("ins", "simd", "pe", "tokens", "x", "weight", "pair", "fabric"),
     [
-        (32, 16, 4, 1, Fixed(8, 0), 8, 1),
-        (32, 16, 2, 2, Fixed(8, 0, signed=False), 8, 1),
-        (16, 4, 3, 2, Fixed(8, 0), 8, 0),
-        (12, 1, 2, 1, Fixed(5, 0, signed=False), 3, 0),
-        (7, 7, 2, 1, Fixed(13, 0), 4, 1),
-        (9, 3, 1, 1, Fixed(1, 0), 1, 0),
+        (32, 16, 4, 1, Fixed(8, 0), 8, 1, 0),
+        (32, 16, 2, 2, Fixed(8, 0, signed=False), 8, 1, 0),
+        (16, 4, 3, 2, Fixed(8, 0), 8, 0, 0),
+        (12, 1, 2, 1, Fixed(8, 0, signed=False), 3, 0, 1),
+        (7, 7, 2, 1, Fixed(13, 0), 4, 1, 0),
+        (9, 3, 1, 1, Fixed(8, 0), 2, 0, 1),
     ],
-    ids=["signed_pairs", "unsigned_pairs", "two_tokens", "serial", "one_beat", "binary"],
+    ids=["signed_pairs", "unsigned_pairs", "two_tokens", "three_bits", "one_beat", "two_bits"],
 )
-def test_matrix(ins: int, simd: int, pe: int, tokens: int, x: Fixed, weight: int, pair: int) -> None:
+def test_matrix(ins: int, simd: int, pe: int, tokens: int, x: Fixed, weight: int, pair: int, fabric: int) -> None:
     width = accumulator(x, Fixed(weight, 0), ins).width
     run_bench(
         "matrix",
@@ -132,6 +132,7 @@ def test_matrix(ins: int, simd: int, pe: int, tokens: int, x: Fixed, weight: int
             "InSigned": int(x.signed),
             "WeightWidth": weight,
             "Pair": pair,
+            "Fabric": fabric,
             "AccWidth": width,
             "UserWidth": 3,
         },

@@ -220,6 +220,22 @@ class Recorder:
         trained = step.path in self.trained and not np.all(np.frexp(np.abs(wide[0]))[0] == 0.5)
         return self._alone(step.name) and not trained and all(_only(v, axis) for v in wide)
 
+    def reordered(self, x: Tensor, order: Array) -> Tensor | None:
+        """`x` with its channels in another order, if it is the result of a convolution that only this node reads.
+
+        Args:
+            order: for each new channel the old one.
+        """
+        at = next((k for k, s in enumerate(self.steps) if s.name == x.name), None)
+        if at is None or self.steps[at].target not in AFFINE or "conv" not in self.steps[at].target:
+            return None
+        step = self.steps[at]
+        if step.args["groups"] != 1 or not isinstance(step.args["weight"], np.ndarray) or not self._alone(x.name):
+            return None
+        bias = step.args["bias"]
+        args = dict(step.args) | {"weight": step.args["weight"][order], "bias": None if bias is None else bias[order]}
+        return self._add(dataclasses.replace(step, args=args), at)
+
     def _alone(self, name: str) -> bool:
         """Whether only the node at hand reads the value of a step."""
         tensors = [t for t, v in self.values.items() if isinstance(v, Tensor) and v.name == name]

@@ -104,12 +104,15 @@ def sub(node: Node, b: Recorder) -> Tensor:
 
 @lowers("Mul")
 def mul(node: Node, b: Recorder) -> Tensor:
-    """A run-time tensor by a constant per channel, or by itself."""
+    """Two run-time tensors of one shape, or a constant per channel."""
     x, y = _pair(b)
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         if x.name == y.name:
             return b.quadratic(x, np.ones(()), np.zeros(()), np.zeros(()))
-        b.refuse("inputs", "two different run-time tensors", "one of them constant, or both the same")
+        if x.shape != y.shape:
+            hint = "one factor per sequence or channel that is computed at run time is not supported"
+            b.refuse("inputs", f"shapes {list(x.shape)} and {list(y.shape)}", "equal shapes", hint)
+        return b.call("aten.mul.Tensor", {"self": x, "other": y})
     return b.affine(x, y, np.zeros(())) if isinstance(x, Tensor) else b.affine(y, x, np.zeros(()))
 
 

@@ -40,7 +40,10 @@ def gemm(node: Node, b: Recorder) -> Tensor:
 
 @lowers("MatMul")
 def matmul(node: Node, b: Recorder) -> Tensor:
-    """A run-time tensor by a constant matrix; attention is one call, gatewright.nn.TopKAttention."""
+    """A run-time tensor by a constant matrix from the right, or from the left as over the nodes of a graph.
+
+    Attention is one call, gatewright.nn.TopKAttention.
+    """
     if isinstance(b.value(0), Tensor) and isinstance(b.value(1), Tensor):
         b.refuse(
             "inputs",
@@ -48,10 +51,25 @@ def matmul(node: Node, b: Recorder) -> Tensor:
             "a constant right matrix; attention as one call, gatewright.nn.TopKAttention",
             "import the PyTorch model and convert it with gatewright.nn.sparsify",
         )
+    if not isinstance(b.value(0), Tensor) and isinstance(b.value(1), Tensor):
+        return _from_the_left(b)
     x, weight = b.tensor(0), _weights(b, 1)
     if weight.ndim != 2:
         b.refuse("B", f"shape {list(weight.shape)}", "a matrix [in, out]")
     return b.call("aten.linear.default", {"input": x, "weight": weight.T, "bias": None})
+
+
+def _from_the_left(b: Recorder) -> Tensor:
+    """The tokens [N, L, C] are nodes of a graph, and what is not 0 in a matrix [L, L] are its edges."""
+    import gatewright.nn.aggregate  # noqa: F401 - registers the call
+
+    matrix, x = _weights(b, 0), b.tensor(1)
+    if len(x.shape) != 3 or matrix.shape != (x.shape[1], x.shape[1]):
+        b.refuse("A", f"shape {list(matrix.shape)} on {list(x.shape)}", "a square matrix [L, L] on [N, L, C]")
+    targets, sources = np.nonzero(matrix)
+    starts = np.searchsorted(targets, np.arange(len(matrix) + 1))
+    parts = {"starts": starts, "sources": sources, "coefficients": matrix[targets, sources]}
+    return b.call("gatewright.aggregate.default", {"x": x} | parts | {"capacity": 0, "degree": 0})
 
 
 @lowers("Conv")
@@ -67,6 +85,26 @@ def conv(node: Node, b: Recorder) -> Tensor:
     args |= {"groups": node.get("group", 1), "padding": before if before == after else [0] * rank}
     source = x if before == after else padded(b, x, before, after)
     return b.call(f"aten.conv{rank}d.default", {"input": source} | args)
+
+
+@lowers("ConvTranspose")
+def conv_transpose(node: Node, b: Recorder) -> Tensor:
+    """With constant kernel and equal pads on both sides, where the result is a multiple of the stride."""
+    x, weight, bias = b.tensor(0), _weights(b, 1), b.reals(2)
+    rank = weight.ndim - 2
+    if rank not in (1, 2):
+        b.refuse("W", f"shape {list(weight.shape)}", "kernels over one or two axes")
+    b.only("auto_pad", "NOTSET", "VALID")
+    if node.get("output_shape") is not None:
+        b.refuse("output_shape", node.get("output_shape"), "pads and output_padding")
+    pads = list(node.get("pads") or [0] * 2 * rank)
+    if pads[:rank] != pads[rank:]:
+        b.refuse("pads", pads, "the same on both sides", "turn the difference into output_padding")
+    numbers = {"stride": "strides", "dilation": "dilations", "output_padding": "output_padding"}
+    args = {k: list(node.get(n) or [int(k != "output_padding")] * rank) for k, n in numbers.items()}
+    args |= {"padding": pads[:rank], "groups": node.get("group", 1)}
+    overload = "aten.conv_transpose1d.default" if rank == 1 else "aten.conv_transpose2d.input"
+    return b.call(overload, {"input": x, "weight": weight, "bias": bias} | args)
 
 
 @lowers("BatchNormalization")

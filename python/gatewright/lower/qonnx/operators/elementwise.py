@@ -11,11 +11,13 @@ from gatewright.lower.qonnx.values import TOKENS, Value
 from gatewright.ops.add import Add
 from gatewright.ops.concat import Concat
 from gatewright.ops.embedding import Embedding
+from gatewright.ops.multiply import Multiply
 from gatewright.ops.pwl import Pwl
 from gatewright.ops.quadratic import Quadratic
 from gatewright.ops.relu import Relu
 from gatewright.ops.requantize import Requantize
 from gatewright.ops.reshape import Reshape
+from gatewright.ops.roll import Roll
 
 MOST_TABLE_BITS = 16
 """Widest input of a function that becomes a table with one entry per integer."""
@@ -62,6 +64,17 @@ def add(call: Call) -> Value:
     return call.result(w.quantize(sums, op.output, op.shift > 0), first.form)
 
 
+@spells(Multiply)
+def multiply(call: Call) -> Value:
+    """Mul and a Quant node."""
+    w, op, (a, b) = call.writer, call.op, call.inputs
+    left, right, first = _alike(call)
+    # In steps of the product; half a step of the output and its own steps may be finer.
+    kind = w.kind(op.product_width(a.kind.fixed, b.kind.fixed) + 1 + max(0, 1 - op.shift))
+    product = w.node("Mul", [w.cast(left, kind), w.cast(right, kind)], w.shapes[left])
+    return call.result(w.quantize(product, op.output, op.shift > 0), first.form)
+
+
 @spells(Concat)
 def concat(call: Call) -> Value:
     """Concat along the channels."""
@@ -89,6 +102,15 @@ def quadratic(call: Call) -> Value:
     product = w.node("Mul", [inner, made], w.shapes[made])
     whole = w.binary("Add", product, real(op.constant, frac + 2 * fixed.frac))
     return call.result(w.quantize(whole, op.output, op.shift > 0), x.form)
+
+
+@spells(Roll)
+def roll(call: Call) -> Value:
+    """Gather of all tokens, the first ones last."""
+    w, (x,) = call.writer, call.inputs
+    name = x.at(TOKENS)
+    index = w.constant(np.roll(np.arange(call.tokens), -call.op.shift), np.int64, "index")
+    return call.result(w.node("Gather", [name, index], w.shapes[name], axis=1), TOKENS)
 
 
 @spells(Pwl)
