@@ -6,8 +6,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gatewright.fixed import Fixed
+from gatewright.graph import Folding, Graph, Node, TensorType
 from gatewright.lower.timing import cycles
+from gatewright.ops.linear import Linear
 from gatewright.ops.loop import Loop
+from gatewright.ops.reshape import Reshape
 from gatewright.sim.batch import run_all
 from gatewright.sim.executors import Job
 from gatewright.sim.fuzz import random_job
@@ -28,6 +32,19 @@ def small_jobs() -> dict[int, Job]:
     return found
 
 
+def flattened_job() -> Job:
+    """A matrix whose beats carry several of the tokens that come from outside."""
+    rng = np.random.default_rng(0)
+    wide = Fixed(8, 4)
+    zero = np.zeros(8, np.int64)
+    linear = Linear(rng.integers(-128, 128, (8, 96)), zero, zero, 8, Fixed(20, 8))
+    nodes = [Node("a", Reshape(12), ("x",)), Node("b", Reshape(96), ("a",)), Node("c", linear, ("b",))]
+    graph = Graph({"x": TensorType(48, 2, wide)}, tuple(nodes), ("c",))
+    foldings = {"a": Folding(), "b": Folding(), "c": Folding(simd=16, pe=2)}
+    inputs = [[rng.integers(-128, 128, (48, 2)) for _ in range(4)]]
+    return Job(graph, foldings, inputs, {"c": [1] * 4})
+
+
 def predicted(job: Job) -> int:
     lengths = list(zip(*([len(s) for s in sequences] for sequences in job.inputs), strict=True))
     return cycles(job.graph, job.foldings, job.rtl, lengths).cycles
@@ -44,3 +61,6 @@ def test_predicted_cycles_are_close_to_simulated_ones() -> None:
         print(f"seed {seed}: {run.cycles} cycles, {model} predicted, {errors[-1]:.1%} off ({operators})")
         assert abs(model - run.cycles) <= max(8, 0.15 * run.cycles), f"seed {seed}: {run.cycles}, predicted {model}"
     assert np.median(errors) <= 0.03
+    job = flattened_job()
+    (run,) = run_all([job])
+    assert abs(predicted(job) - run.cycles) <= 1, f"flattened: {run.cycles}, predicted {predicted(job)}"

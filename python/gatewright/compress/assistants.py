@@ -25,7 +25,7 @@ class Ensemble(nn.Module):
     """The weighted sum of several networks' scores, sum_i w_i z_i: a teacher for `Distillation`.
 
     Args:
-        members: networks with the same classes.
+        members: trained networks with the same classes.
         weights: not negative, with sum 1; equal by default.
 
     Raises:
@@ -39,6 +39,7 @@ class Ensemble(nn.Module):
         if len(chosen) != len(members) or min(chosen) < 0 or abs(sum(chosen) - 1) > 1e-6:
             raise DataError("ensemble", f"weights {chosen}", f"{len(members)} of 0 and up, with sum 1")
         self.register_buffer("weights", torch.tensor(chosen))
+        self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         scores = torch.stack([member(x) for member in self.members])

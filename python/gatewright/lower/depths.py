@@ -7,6 +7,9 @@ needed, so the early branch must hold `#{u : need_early[u] <= need_late[t]} - t`
 token of the forked value that token t depends on. With less, the fork stops, the late branch starves, and the
 design deadlocks. The sequence's final token is different: once it has left the fork nobody starves, so of the tokens
 that need it the early branch holds one only, however many follow it (those of a rotation, or of padding behind).
+In a U-Net this *lag* is what a skip connection holds: the rows of its image that the deeper levels need before their
+first row comes back. Exactly, where a token is a beat, its `stream_fifo` may be two tokens shorter: one waits in the
+output register, and the fork gives the newest one to the late branch first (`tests/lower/test_skips.py`).
 
 **Bursts.** A pooling or strided operator delivers a row at once and then nothing for a while. A FIFO behind it that
 holds the burst keeps both neighbours busy; its depth is the high-water mark of the cycle model. The same marks keep

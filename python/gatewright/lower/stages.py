@@ -70,6 +70,13 @@ class Walk:
     def add(self, node: Node) -> None:
         """One node behind what stands at its inputs."""
         types, first = self.graph.input_types(node), self.values[node.inputs[0]]
+        if first.channels > types[0].channels:
+            # A reshape of what comes from outside in such tokens already.
+            self.operators.append(
+                Operator(node.name, node.inputs, tuple((Stage(np.arange(n), 0, 0),) for n in first.counts))
+            )
+            self.values[node.name] = first
+            return
         stages = tuple(tuple(node.op.stages(self.foldings[node.name], n, *types)) for n in first.counts)
         counts = tuple(len(k[-1].need) if k else n for k, n in zip(stages, first.counts, strict=True))
         instance, channels = self.instances.get(node.name), self.graph.types[node.name].channels
@@ -102,13 +109,21 @@ class Walk:
             latency += max(value.lanes // narrow, value.channels // narrow - value.spread)
         if wanted > narrow:
             latency += 1
-        if depth is not None:
-            latency += FIFO_LATENCY
-            held += depth.tokens
-        made = f"{at[0]}.{at[1]}"
-        interval = value.channels // narrow
-        stages = tuple((Stage(np.arange(n), interval, latency, value.beats, held),) for n in value.counts)
+        made, interval = f"{at[0]}.{at[1]}", value.channels // narrow
         out = Value.outside(value.counts, value.channels, wanted)
+        if depth is None or value.lanes == wanted:
+            held += depth.tokens if depth else 0
+            latency += FIFO_LATENCY if depth else 0
+            stages = tuple((Stage(np.arange(n), interval, latency, value.beats, held),) for n in value.counts)
+        else:
+            # What waits in the FIFO has its new width already, and leaves faster than it came.
+            stages = tuple(
+                (
+                    Stage(np.arange(n), interval, latency, value.beats, held),
+                    Stage(np.arange(n), out.beats, FIFO_LATENCY, out.beats, depth.tokens),
+                )
+                for n in value.counts
+            )
         self._place(made, [name], stages, out, depth is None and out.beats > 1, slow)
         return made
 

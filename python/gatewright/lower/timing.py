@@ -15,6 +15,7 @@ from gatewright.lower.network import boundary_lanes
 from gatewright.lower.rtl import RtlDesign
 from gatewright.lower.stages import Value, Walk
 from gatewright.ops.loop import Loop
+from gatewright.ops.reshape import Reshape
 from gatewright.schedule import inside
 from gatewright.scheduler.cycles import Prediction, predict
 from gatewright.scheduler.flow import in_order
@@ -29,11 +30,21 @@ OUTSIDE = "0outside"
 
 
 def _walk(graph: Graph, foldings: Mapping[str, Folding], design: RtlDesign, lengths: Sequence[Sequence[int]]) -> Walk:
-    values = {
-        port.value: Value.outside(tuple(kind[i] for kind in lengths), port.kind.channels, port.lanes)
-        for i, port in enumerate(design.inputs)
-    }
+    values = {}
+    for i, port in enumerate(design.inputs):
+        channels = _grouped(graph, port.value, port.lanes)
+        counts = tuple(kind[i] * port.kind.channels // channels for kind in lengths)
+        values[port.value] = Value.outside(counts, channels, port.lanes)
     return Walk(graph, foldings, design.instances, design.depths, values)
+
+
+def _grouped(graph: Graph, value: str, lanes: int) -> int:
+    """Channels of an input's tokens; behind a reshape if a beat carries several of them."""
+    channels = graph.types[value].channels
+    users = graph.users[value]
+    if channels < lanes and len(users) == 1 and isinstance(graph.node(users[0][0]).op, Reshape):
+        return _grouped(graph, users[0][0], lanes)
+    return channels
 
 
 def pipeline(
