@@ -17,11 +17,14 @@ def run(job: Job) -> Run:
 
 
 def patience(job: Job) -> int:
-    """Cycles without a handshake that mean a stall: tokens may go round in a loop for long before one comes out."""
+    """Cycles without a handshake that mean a stall.
+
+    In a loop tokens may go round for long before one comes out; without one, each operator may have to wait for all
+    that the one before it does.
+    """
+    sequences = [len(s) for sequences in job.inputs for s in sequences]
+    slowest = {n: bottleneck(job.graph, job.foldings, n) for n in set(sequences)}
     if not job.rtl.tagged:
-        return PATIENCE
-    tokens = sum(len(s) for sequences in job.inputs for s in sequences)
-    pace = max(
-        bottleneck(job.graph, job.foldings, n) / n for n in {len(s) for sequences in job.inputs for s in sequences}
-    )
-    return PATIENCE + round(4 * pace * tokens)
+        return PATIENCE + round(2 * len(job.graph.nodes) * max(slowest.values(), default=0))
+    pace = max(cycles / n for n, cycles in slowest.items())
+    return PATIENCE + round(4 * pace * sum(sequences))
