@@ -114,7 +114,7 @@ class Walk:
         if depth is None or value.lanes == wanted:
             held += depth.tokens if depth else 0
             latency += FIFO_LATENCY if depth else 0
-            stages = tuple((Stage(np.arange(n), interval, latency, value.beats, held),) for n in value.counts)
+            stages: Kinds = tuple((Stage(np.arange(n), interval, latency, value.beats, held),) for n in value.counts)
         else:
             # What waits in the FIFO has its new width already, and leaves faster than it came.
             stages = tuple(
