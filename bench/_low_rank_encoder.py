@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from _points import MOVIE, WEIGHT, Point
 from _sentences import Head, cosines, vectors
 from torch import nn
 
 import gatewright as gw
 from gatewright.compress import low_rank
+from gatewright.compress.matrices import matrices
 from gatewright.examples._texts import minilm, movie
 from gatewright.nn import calibrate_selector
 from gatewright.nn.bert import BertEncoder
@@ -136,3 +138,29 @@ def row(name: str, model: BertEncoder, seen: Sequence[np.ndarray]) -> dict[str, 
             total[resource] += getattr(cost, resource)
     cycles = design.predict([TOKENS]).cycles
     return {"": name, "cycles": cycles, **{k.upper(): round(v) for k, v in total.items()}}
+
+
+def bits_of(model: nn.Module, ratio: float | None, chosen: Sequence[str]) -> float:
+    """Bits of the weights of a model whose chosen layers are pairs; without a ratio none is."""
+    total = 0
+    for path, layer in matrices(model).items():
+        outs, ins = layer.weight.shape
+        pair = ratio is not None and path in chosen
+        total += low_rank.LowRank("svd", ratio).rank((outs, ins)) * (outs + ins) if pair and ratio else outs * ins
+    return WEIGHT * total
+
+
+def over_seeds(task: str, method: str, label: str, values: Sequence[float], bits: float) -> Point:
+    """A point for the plots."""
+    return Point(task, method, label, float(np.mean(values)), float(np.std(values, ddof=1)), bits)
+
+
+def encoder_points(runs: Sequence[dict[str, Any]]) -> list[Point]:
+    """Of every method, from the figures of `encoder` for all seeds."""
+    model, task = minilm(top=None), f"{MOVIE}, {TESTS} of them"
+    found = [over_seeds(task, "dense", "MiniLM", [r["dense"] for r in runs], bits_of(model, None, ()))]
+    for method in METHODS:
+        values = [r["methods"][method]["accuracy"] for r in runs]
+        label = f"MiniLM, {RATIO:.0%} of the ranks"
+        found.append(over_seeds(task, method.upper(), label, values, bits_of(model, RATIO, PATHS)))
+    return found

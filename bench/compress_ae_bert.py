@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
+from _kept import Kept
+from _points import MOVIE, WEIGHT, Point, zeros_bits
+from _points import write as write_points
 from _sentences import Head, vectors
-from _table import ROOT, markdown, versions, write
+from _table import markdown, versions, write
 from torch import nn
 
 from gatewright.compress import training
 from gatewright.compress.ae_bert import Budget, pruned, search
+from gatewright.compress.matrices import matrices
 from gatewright.compress.sparse import kept_share
 from gatewright.examples._texts import minilm, movie
 
-CACHE = ROOT / "build" / "compress_ae_bert.json"
 SEEDS, RATIO = (0, 1, 2), 0.5
 LONGEST = 40
 """Tokens that a snippet is cut at."""
@@ -147,20 +149,27 @@ def verdict(runs: list[dict[str, Any]]) -> str:
     )
 
 
+def points(runs: list[dict[str, Any]], before: float) -> list[Point]:
+    """Both ways after fine-tuning, as it goes into the plots."""
+    weights = sum(m.weight.numel() for m in matrices(minilm(top=None)).values())
+    task = f"{MOVIE}, {TESTED} cut at {LONGEST} tokens"
+    found = [Point(task, "dense", "MiniLM", before, 0.0, WEIGHT * weights)]
+    for way, title in (("equal", "magnitude"), ("found", "AE-BERT")):
+        accuracies = [r[f"{way} fine-tuned"] for r in runs]
+        share = float(np.mean([r[f"{way} kept"] for r in runs]))
+        mean, spread = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1))
+        found.append(Point(task, title, f"{RATIO:.0%} zeros", mean, spread, zeros_bits(weights, share * weights)))
+    return found
+
+
 def main() -> None:
     """Measure what is not kept, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="reuse what an earlier run measured")
-    known: dict[str, Any] = json.loads(CACHE.read_text()) if parser.parse_args().keep and CACHE.exists() else {}
-    for seed in SEEDS:
-        key = f"{RATIO}/{seed}"
-        if key not in known:
-            known[key] = measured(RATIO, seed)
-            CACHE.write_text(json.dumps(known))
-            print(key, {k: v for k, v in known[key].items() if k != "ratios"}, flush=True)
-    dense = known.setdefault("dense", judge(trained(), "test").accuracy)
-    CACHE.write_text(json.dumps(known))
-    runs = {k: v for k, v in known.items() if k != "dense"}
+    kept = Kept("compress_ae_bert", parser.parse_args().keep)
+    runs = {f"{RATIO}/{s}": kept.get(f"{RATIO}/{s}", partial(measured, RATIO, s)) for s in SEEDS}
+    dense = kept.get("dense", lambda: judge(trained(), "test").accuracy)
+    write_points("compress_ae_bert", points(list(runs.values()), dense))
     write(
         "compress_ae_bert",
         "# AE-BERT on MiniLM: ratios by trial beside equal ratios",

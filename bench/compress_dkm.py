@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from _kept import Kept
+from _points import MNIST, WEIGHT, Point
+from _points import write as write_points
 from _table import markdown, versions, write
 from torch import nn
 
@@ -21,6 +23,7 @@ import gatewright as gw
 from gatewright.comparison import RESOURCES, compare
 from gatewright.compress import dkm
 from gatewright.compress.dkm import Clustering
+from gatewright.compress.matrices import matrices
 from gatewright.compress.recipe import Recipe, Variant
 from gatewright.compress.training import Training, evaluate, reproducible, train
 from gatewright.examples._mnist import load
@@ -165,6 +168,34 @@ def hardware(kept: Kept) -> list[dict[str, object]]:
     return rows
 
 
+def stored_bits(how: Clustering | None) -> float:
+    """Bits of LeNet's weights: indices and a table in clustered layers, weights in the others."""
+    every, ends = (sum(m.weight.numel() for m in matrices(build(), k).values()) for k in ((), ENDS))
+    if how is None:
+        return WEIGHT * every
+    table = how.length * WEIGHT << how.bits
+    return ends * how.bits_per_weight + len(matrices(build(), ENDS)) * table + WEIGHT * (every - ends)
+
+
+def points(kept: Kept) -> list[Point]:
+    """Every method over all seeds, and what was compiled."""
+
+    def over_seeds(method: str, label: str, values: Sequence[float], bits: float) -> Point:
+        return Point(MNIST, method, f"LeNet{label}", float(np.mean(values)), float(np.std(values, ddof=1)), bits)
+
+    found = [over_seeds("dense", "", [kept.found[f"dense/{s}"] for s in SEEDS], stored_bits(None))]
+    for how in CASES:
+        for method, title in (("after training", "k-means after training"), ("Deep Compression",) * 2, ("DKM",) * 2):
+            values = [kept.found[f"{method}/{how.bits}/{how.length}/{s}"][0] for s in SEEDS]
+            found.append(over_seeds(title, f" {how.bits}/{how.length}", values, stored_bits(how)))
+    for row in (v for k, v in kept.found.items() if k.startswith("hardware/")):
+        method = "dense" if row["name"] == "as trained" else "DKM"
+        label = f"LeNet {row['name']}, compiled"
+        dsp_cycles = row["resources"]["dsp"] * row["cycles"]
+        found.append(Point(MNIST, method, label, row["accuracy"], 0.0, row["bits"], dsp_cycles))
+    return found
+
+
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -195,6 +226,7 @@ def main() -> None:
         "Indices are stored where the cost model says that it pays. Resources by Yosys, three images in RTL.",
         markdown(hardware(kept)),
     )
+    write_points("compress_dkm", points(kept))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from _kept import Kept
-from _low_rank_encoder import encoder, encoder_hardware
+from _low_rank_encoder import bits_of, encoder, encoder_hardware, encoder_points, over_seeds
+from _points import MNIST, Point
+from _points import write as write_points
 from _table import markdown, versions, write
 from torch import nn
 
@@ -38,13 +40,18 @@ TARGET = 1024
 BOARD = "pynq-z2"
 
 
+def perceptron() -> nn.Module:
+    """784-256-128-10."""
+    layers = [nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)]
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
 @cache
 def dense(seed: int) -> nn.Module:
-    """A perceptron 784-256-128-10, trained."""
+    """The perceptron, trained."""
     data = load()
     with reproducible(seed):
-        layers = [nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10)]
-        model = nn.Sequential(nn.Flatten(), *layers)
+        model = perceptron()
     train(model, data.train_x, data.train_y, replace(DENSE, seed=seed), label=f"perceptron {seed}")
     return model
 
@@ -227,6 +234,24 @@ def _dsp(ins: int, outs: int, rank: int, cycles: int) -> str:
     return f"{found.dense.dsp:g} / {found.pair.dsp:g} (rank {rank})"
 
 
+def points(kept: Kept) -> list[Point]:
+    """Fine-tuned perceptrons and encoders over all seeds, and what was compiled."""
+    model = perceptron()
+    before = [kept.found[f"dense/{s}"] for s in SEEDS]
+    found = [over_seeds(MNIST, "dense", "perceptron", before, bits_of(model, None, ()))]
+    for ratio in RATIOS:
+        for method in METHODS[:3]:
+            values = [kept.found[f"mnist/{ratio}/{method}/{s}"]["tuned"] for s in SEEDS]
+            label = f"perceptron, {ratio:.0%} of the ranks"
+            found.append(over_seeds(MNIST, method.upper(), label, values, bits_of(model, ratio, LAYERS[:2])))
+    for row in kept.found["hardware"]:
+        method, dsp_cycles = "dense" if row["name"] == "before" else "TFWSVD", row["resources"]["dsp"] * row["cycles"]
+        label = f"perceptron {row['name']}, compiled"
+        found.append(Point(MNIST, method, label, row["accuracy"], 0.0, row["bits"], dsp_cycles))
+    found += encoder_points([kept.found[f"encoder/{s}"] for s in SEEDS])
+    return found
+
+
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -261,6 +286,7 @@ def main() -> None:
         "By `compress.low_rank_cost`: the cheapest folding of each that keeps the pace.",
         markdown(worth()),
     )
+    write_points("compress_low_rank", points(kept))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 from _kept import Kept
+from _points import DIGITS, MNIST, WEIGHT, Point, zeros_bits
+from _points import write as write_points
 from _sparse_hardware import STRONG, hardware_blocks
-from _sparse_nets import NETS, ROUNDS, run
+from _sparse_nets import NETS, ROUNDS, last, run
 from _table import markdown, versions, write
 
 from gatewright.compress.dst_ee import DST_EE, METHODS, Exploration
+from gatewright.compress.matrices import matrices
 
 SEEDS = {"mlp": (0, 1, 2, 3, 4), "cnn": (0, 1, 2), "digits": (0, 1, 2, 3, 4)}
 CASES = (("digits", 0.05), ("mlp", 0.05), ("cnn", 0.05))
@@ -85,6 +88,32 @@ def order(rows: list[dict[str, object]]) -> str:
     return "\n".join(said)
 
 
+TASKS = {"mlp": (MNIST, "perceptron"), "cnn": (MNIST, "strided CNN"), "digits": (DIGITS, "perceptron")}
+"""Task and name of each network in the plots."""
+
+
+def points(kept: Kept) -> list[Point]:
+    """Every method over all seeds, and what was compiled."""
+    found = []
+    for name, density in CASES:
+        task, title = TASKS[name]
+        model = NETS[name].build()
+        every, masked = (sum(m.weight.numel() for m in matrices(model, k).values()) for k in ((), last(model)))
+        few = zeros_bits(masked, density * masked) + WEIGHT * (every - masked)
+        for method, bits in {"dense": WEIGHT * every, **dict.fromkeys(METHODS, few)}.items():
+            key = f"{name}/dense" if method == "dense" else f"{name}/{density}/{method}"
+            values = [kept.found[f"{key}/{s}"]["accuracy"] for s in SEEDS[name]]
+            label = title if method == "dense" else f"{title}, {density:.0%} kept"
+            found.append(Point(task, method, label, float(np.mean(values)), float(np.std(values, ddof=1)), bits))
+    for key, row in kept.found.items():
+        kind, _, pattern = key.partition("/")
+        if kind == "hardware":
+            method = "dense" if pattern == "dense" else "DST-EE"
+            label = "perceptron, compiled" if method == "dense" else f"perceptron, {pattern}, compiled"
+            found.append(Point(DIGITS, method, label, row["golden"], 0.0, row["bits"], row["dsp"] * row["cycles"]))
+    return found
+
+
 def main() -> None:
     """Train, compile, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -114,6 +143,7 @@ def main() -> None:
         markdown(explored),
         *hardware_blocks(kept),
     )
+    write_points("compress_sparse", points(kept))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,17 @@ module matrix #(
     localparam int unsigned Nodes = (Chain + (1 << l) - 1) >> l;
     localparam int unsigned Width = ProductWidth + l;
     logic signed [Width-1:0] node_q[Sums*Nodes], node_d[Sums*Nodes];
-    if (l == 0) begin : gen_products
+    if (l == 0 && Fabric) begin : gen_fabric
+      // One assignment per product: Yosys nests the cases of all calls in a process, until its stack is full.
+      for (genvar i = 0; i < Sums * Chain; i++) begin : gen_product
+        localparam int unsigned S = i % (Links * Chain) % Simd;
+        localparam int unsigned U = i / (Links * Chain) % Units;
+        localparam int unsigned At = (i / (Links * Chain * Units) * Sources + U * Sources / Units) * Simd + S;
+        wire logic signed [XWidth-1:0] x = InSigned ? XWidth'(signed'(s_data[At*InWidth+:InWidth]))
+                                                    : XWidth'(s_data[At*InWidth+:InWidth]);
+        assign node_d[i] = i % (Links * Chain) >= Simd ? '0 : recoded(x, operand[U*Simd+S]);
+      end
+    end else if (l == 0) begin : gen_products
       always_comb begin
         for (int unsigned t = 0; t < Tokens; t++) begin
           for (int unsigned s = 0; s < Links * Chain; s++) begin
@@ -157,8 +167,7 @@ module matrix #(
                   : InSigned ? XWidth'(signed'(s_data[((t*Sources+r)*Simd+s%Simd)*InWidth+:InWidth]))
                              : XWidth'(s_data[((t*Sources+r)*Simd+s%Simd)*InWidth+:InWidth]);
               for (int unsigned u = r * Units / Sources; u < (r + 1) * Units / Sources; u++) begin
-                node_d[((t*Units+u)*Links)*Chain+s] = Fabric ? recoded(x, operand[u*Simd+s%Simd])
-                    : ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
+                node_d[((t*Units+u)*Links)*Chain+s] = ProductWidth'(x) * ProductWidth'(operand[u*Simd+s%Simd]);
               end
             end
           end
