@@ -45,8 +45,10 @@ def house(tmp_path: Path) -> Path:
 
 def make(house: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run make; what it prints is text of 200 columns."""
-    # Variables of an outer make, such as its job server, are not for this one.
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))} | {"COLUMNS": "200"}
+    # Variables of an outer make, such as its job server and what it was told, are not for this one.
+    told = re.findall(r"^(\w+) \?=", (house / "Makefile").read_text(), re.MULTILINE)
+    outer = {k for k in os.environ if k.startswith(("MAKE", "MFLAGS"))} | set(told)
+    env = {k: v for k, v in os.environ.items() if k not in outer} | {"COLUMNS": "200"}
     return subprocess.run(["make", *words], cwd=house, env=env, capture_output=True, text=True, timeout=800)
 
 

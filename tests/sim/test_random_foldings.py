@@ -87,9 +87,20 @@ def drawn(graph: Graph, rng: np.random.Generator) -> dict[str, Folding]:
     return found
 
 
-# A hundred in all; attention takes longest to compile.
+# A hundred in all at night; attention takes longest to compile.
 @pytest.mark.slow
-@pytest.mark.parametrize(("make", "count"), [(perceptron, 44), (convolutional, 42), (encoder, 14)])
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (perceptron, 15),
+        (convolutional, 15),
+        (encoder, 5),
+        *(
+            pytest.param(*case, marks=pytest.mark.nightly)
+            for case in ((perceptron, 44), (convolutional, 42), (encoder, 14))
+        ),
+    ],
+)
 def test_random_foldings_equal_golden(make: Callable[[], Graph], count: int) -> None:
     graph, rng = make(), np.random.default_rng(count)
     inputs = random_inputs(rng, graph, 4)
