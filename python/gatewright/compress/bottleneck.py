@@ -90,7 +90,11 @@ class Bottleneck(nn.Module):
         super().__init__()
         places = [nn.Conv2d(width, width, stride, stride)] if stride > 1 else []
         self.reduce = nn.Sequential(nn.Conv2d(channels, width, 1), *places, nn.ReLU())
-        back = [nn.ConvTranspose2d(width, width, stride, stride), nn.ReLU()] if stride > 1 else []
+        with torch.no_grad():
+            # Features behind a ReLU are not negative; with such weights no channel is dead at the start.
+            for parameter in self.reduce.parameters():
+                parameter.abs_()
+        back = [nn.ConvTranspose2d(width, width, stride, stride)] if stride > 1 else []
         self.restore = nn.Sequential(*back, nn.Conv2d(width, channels, 1), nn.ReLU())
         self.codec: Codec = codec or Plain()
         self.register_buffer("top", torch.tensor(4.0))
