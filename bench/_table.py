@@ -10,6 +10,8 @@ import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 PEERS = ROOT / "build" / "peers"
@@ -35,6 +37,16 @@ def shown(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def spread(values: Sequence[float], scale: float = 1, digits: int = 1) -> str:
+    """Mean and standard deviation of `scale` times the values."""
+    return f"{scale * np.mean(values):.{digits}f} ± {scale * np.std(values, ddof=1):.{digits}f}"
+
+
+def percent(values: Sequence[float]) -> str:
+    """Mean and standard deviation of shares, in percent."""
+    return spread(values, 100)
 
 
 def write(name: str, *blocks: str) -> None:

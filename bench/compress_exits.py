@@ -19,7 +19,7 @@ import torch
 from _kept import Kept
 from _points import MNIST, WEIGHT, Point
 from _points import write as write_points
-from _table import markdown, versions, write
+from _table import markdown, percent, versions, write
 from torch import nn
 
 import gatewright as gw
@@ -92,11 +92,6 @@ def seed_row(seed: int, name: str) -> dict[str, Any]:
     return row
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
-
-
 def hardware(weights: tuple[float, ...]) -> dict[str, Any]:
     """Cycles per image to leave at each exit: every part is compiled by itself and run in RTL."""
     data, model = load(), exits(0, weights)
@@ -122,7 +117,7 @@ def exit_rows(kept: Kept, chip: dict[str, Any]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name in WEIGHTS:
         found = [kept.get(f"exits/{name}/{s}", partial(seed_row, s, name)) for s in SEEDS]
-        head = {"weights of the losses": name, "end alone": spread([f["end"] for f in found])}
+        head = {"weights of the losses": name, "end alone": percent([f["end"] for f in found])}
         if name == "end only":
             rows.append(head | {"may lose": "-", "leave at exit 1, 2": "0 %, 0 %", "accuracy": head["end alone"],
                                 "cycles per image": chip["plain"], "of the plain": "100 %"})  # fmt: skip
@@ -131,7 +126,7 @@ def exit_rows(kept: Kept, chip: dict[str, Any]) -> list[dict[str, object]]:
             shares = np.mean([f[str(lost)]["shares"] for f in found], axis=0)
             mean = float(shares @ chip["until"])
             row = head | {"may lose": f"{lost:.1%}", "leave at exit 1, 2": ", ".join(f"{s:.0%}" for s in shares[:-1])}
-            row |= {"accuracy": spread([f[str(lost)]["accuracy"] for f in found])}
+            row |= {"accuracy": percent([f[str(lost)]["accuracy"] for f in found])}
             rows.append(row | {"cycles per image": round(mean), "of the plain": f"{mean / chip['plain']:.0%}"})
     return rows
 
@@ -199,7 +194,7 @@ def cut_rows(kept: Kept) -> list[dict[str, object]]:
     found |= {n: [kept.get(f"cut/{n}/{s}", partial(cut_row, s, n)) for s in SEEDS] for n in BOTTLENECKS}
     rows = [
         {"sent": name, "bytes per image": round(float(np.mean([v[1] for v in values]))),
-         "accuracy": spread([v[0] for v in values])}
+         "accuracy": percent([v[0] for v in values])}
         for name, values in found.items()
     ]  # fmt: skip
     return sorted(rows, key=lambda row: -int(str(row["bytes per image"])))

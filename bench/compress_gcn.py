@@ -17,7 +17,7 @@ from _graphs import CONV1, EPOCHS, EVERY, GRAPHS, LABELLED, ROUND, TRAINING, acc
 from _kept import Kept
 from _points import WEIGHT, Point, zeros_bits
 from _points import write as write_points
-from _table import markdown, versions, write
+from _table import markdown, spread, versions, write
 
 from gatewright.compress.slr import SLR
 
@@ -39,11 +39,6 @@ def measured(kept: Kept, name: str, method: str, sparsity: float) -> list[float]
     """Accuracies in percent, for every seed."""
     keys = {f"{name}/{method}/{sparsity}/{s}": s for s in SEEDS}
     return [100 * kept.get(k, partial(judged, name, method, sparsity, s)) for k, s in keys.items()]
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
-    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
 
 
 def accuracies(kept: Kept, name: str) -> str:

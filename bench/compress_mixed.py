@@ -14,16 +14,19 @@ from typing import Any
 import numpy as np
 from _kept import Kept
 from _mixed_encoder import PROTOCOL, TARGET, encoder_points, rows
-from _mixed_hardware import networks, single
+from _mixed_hardware import BOARD, NET, TOTAL, Case, networks, single
 from _mixed_nets import NETS, SEEDS, TUNED, accuracy, brevitas, dense, tuned
 from _points import MNIST, WEIGHT, Point
 from _points import write as write_points
-from _table import markdown, versions, write
+from _table import markdown, percent, versions, write
 
+from gatewright.comparison import RESOURCES
 from gatewright.compress import aq_bert, quantize
 from gatewright.compress.aq_bert import Search
 from gatewright.compress.training import Training
 from gatewright.examples._mnist import load
+from gatewright.ops._memory_cost import LUT_PER
+from gatewright.synth.report import COLUMNS
 
 BITS = (8, 6, 4, 3, 2)
 BRIDGED = (4, 2)
@@ -33,8 +36,19 @@ CASES: dict[str, dict[float, tuple[int, ...]]] = {
     "mlp": {2.0: (1, 128), 1.0: (12, 128), 0.5: (12, 128)},
 }
 """By network and mean bits of a weight: groups per matrix."""
+WEIGHTS = "with " + ", ".join(f"{LUT_PER[k]:,g} per {COLUMNS[k]}" for k in RESOURCES[1:4])
+"""What resources are worth where they are added up."""
+HARDWARE = (
+    "Resources by Yosys, three images in RTL; accuracy in percent of the integers that the hardware computes. *Units* "
+    "are outputs x bits of the matrix units, layer by layer: a layer whose channels need several widths gets a unit "
+    "per width where the cost model says that this pays, and channels without weights leave. *Layers not split* are "
+    "the same networks with one unit per layer, as wide as its widest channel: what widths per group are worth to "
+    "hardware that has one width per layer."
+)
 HELD = 800
 """Of the training images, those that logits learn from."""
+MOST = 128
+"""Groups of the finest search: one for every output channel of the perceptron."""
 
 
 def found(net: str, seed: int, how: Search) -> aq_bert.Found:
@@ -59,11 +73,6 @@ def searched(net: str, how: Search, seed: int) -> dict[str, Any]:
     }
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
-
-
 def plain(net: str, bits: int, train: bool, seed: int) -> float:
     """Accuracy with one width for all weights."""
     if train:
@@ -77,14 +86,14 @@ def uniform(kept: Kept, net: str) -> list[dict[str, object]]:
     for bits in BITS:
         row: dict[str, object] = {"bits": bits}
         for name, train in (("after training", False), ("trained", True)):
-            row[name] = spread(
+            row[name] = percent(
                 [kept.get(f"{net}/{name}/{bits}/{s}", partial(plain, net, bits, train, s)) for s in SEEDS]
             )
         if net == "mlp":
             # The first row says which columns there are.
             row["trained by brevitas"] = ""
         if net == "mlp" and bits in BRIDGED:
-            row["trained by brevitas"] = spread(
+            row["trained by brevitas"] = percent(
                 [kept.get(f"{net}/brevitas/{bits}/{s}", partial(brevitas, bits, s)) for s in SEEDS]
             )
         made.append(row)
@@ -106,12 +115,12 @@ def mixed(kept: Kept, net: str) -> list[dict[str, object]]:
             same = [
                 kept.get(f"{net}/trained/{int(target)}/{s}", partial(plain, net, int(target), True, s)) for s in SEEDS
             ]
-            made.append(row | {"bits": f"{target:.2f}", "accuracy": spread(same)})
+            made.append(row | {"bits": f"{target:.2f}", "accuracy": percent(same)})
         for groups in every:
             found_ = runs(kept, net, target, groups)
             row = {"budget, bits per weight": target, "groups per matrix": groups}
             row |= {"bits": f"{np.mean([r['bits'] for r in found_]):.2f}"}
-            made.append(row | {"accuracy": spread([r["accuracy"] for r in found_])})
+            made.append(row | {"accuracy": percent([r["accuracy"] for r in found_])})
     return made
 
 
@@ -139,7 +148,7 @@ def claim(kept: Kept) -> str:
 
 def costs(kept: Kept) -> list[dict[str, object]]:
     """Budget of bits beside a budget of hardware, at equal hardware."""
-    net, groups = "mlp", 128
+    net, groups = "mlp", MOST
     table = aq_bert.hardware(dense(net, 0), NETS[net].pace, Search(1.0).options)
     made = []
     by_size = runs(kept, net, 2.0, groups)
@@ -155,7 +164,7 @@ def costs(kept: Kept) -> list[dict[str, object]]:
                 "budget of": name,
                 "bits per weight": f"{np.mean([r['bits'] for r in every]):.2f}",
                 "look-up tables per 1,000 weights": f"{1000 * mean:.0f}",
-                "accuracy": spread([r["accuracy"] for r in every]),
+                "accuracy": percent([r["accuracy"] for r in every]),
             }
         )
     return made
@@ -168,6 +177,21 @@ def hardware_cost(widths: dict[str, list[int]], table: dict[str, list[float]]) -
     sizes = {p: model.get_submodule(p).weight.numel() for p in widths}  # type: ignore[operator, union-attr]
     total = sum(sizes[p] * float(np.mean([table[p][options.index(b)] for b in w])) for p, w in widths.items())
     return total / sum(sizes.values())
+
+
+def cases(kept: Kept) -> list[Case]:
+    """Networks of seed 0 that are compiled: one width for all, one per layer, one per channel."""
+
+    def widths(target: float, groups: int) -> Any:
+        return runs(kept, NET, target, groups)[0]["widths"]
+
+    made = [Case(f"{bits} bits", "one width", bits) for bits in (8, 4, 2)]
+    made.append(Case("2 bits on average, one width per layer", "AQ-BERT", widths(2.0, 1)))
+    for target, title in ((2.0, "2 bits"), (1.0, "1 bit")):
+        name = f"{title} on average, {MOST} groups"
+        made.append(Case(name, "AQ-BERT", widths(target, MOST)))
+        made.append(Case(f"{name}, layers not split", "AQ-BERT", widths(target, MOST), split=False))
+    return made
 
 
 def points(kept: Kept) -> list[Point]:
@@ -184,10 +208,10 @@ def points(kept: Kept) -> list[Point]:
             every = runs(kept, net, target, groups[-1])
             mean = float(np.mean([r["bits"] for r in every]))
             made.append(_point("AQ-BERT", f"{net}, {mean:.1f} bits", [r["accuracy"] for r in every], mean * weights))
-    for name, method in (("8 bits", "one width"), ("found", "AQ-BERT")):
-        row = kept.found[f"hardware/{name}"]
+    for case in cases(kept):
+        row = case.measured(kept)
         work = row["resources"]["dsp"] * row["cycles"]
-        made.append(Point(MNIST, method, f"mlp in hardware, {name}", row["accuracy"], 0.0, row["bits"], work))
+        made.append(Point(MNIST, case.method, f"{NET} {case.name}, compiled", row["accuracy"], 0.0, row["bits"], work))
     return made
 
 
@@ -204,11 +228,10 @@ def main() -> None:
     for net, one in NETS.items():
         before = [kept.get(f"{net}/dense/{s}", partial(lambda n, s: accuracy(dense(n, s)), net, s)) for s in SEEDS]
         tables += [
-            f"## {one.title}: as trained {spread(before)}",
+            f"## {one.title}: as trained {percent(before)}",
             markdown(uniform(kept, net)),
             markdown(mixed(kept, net)),
         ]
-    how = {"widths": runs(kept, "mlp", 1.0, 128)[0]["widths"]}
     write(
         "compress_mixed",
         "# Widths of weights: uniform, mixed, and their hardware",
@@ -224,14 +247,13 @@ def main() -> None:
         "Perceptron, 128 groups: a table says what a weight of each width costs at the pace below, DSP blocks and "
         "memories counted as look-up tables. The second search may spend what the widths of the first one cost.",
         markdown(costs(kept)),
-        "## One matrix, 64 x 64, 64 multipliers, by Yosys on U200",
-        "In brackets the analytic model. Of 4 bits and more, two weights share a DSP block; 2 and 3 bits are "
-        "multiplied in look-up tables.",
+        f"## One matrix, 64 x 64, 64 multipliers, by Yosys on {BOARD}",
+        "In brackets the analytic model. Of 4 bits and more, two products share a DSP block; those of 2 and 3 bits are "
+        f"made in look-up tables. *{TOTAL}*: {WEIGHTS}.",
         markdown(single(kept)),
-        f"## The perceptron in hardware, seed 0, {NETS['mlp'].target:,} cycles per image",
-        "Resources by Yosys, three images in RTL. With the widths found for one bit per weight, each layer has a unit "
-        "per width where that pays, and channels without weights are gone.",
-        markdown(networks(kept, how["widths"])),
+        f"## The perceptron in hardware, seed 0, {NETS[NET].target:,} cycles per image",
+        HARDWARE,
+        markdown(networks(kept, cases(kept))),
         f"## MiniLM, a width per matrix, {TARGET:g} bits per weight",
         PROTOCOL,
         markdown(rows(kept)),

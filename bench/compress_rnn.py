@@ -7,7 +7,6 @@ Run: python bench/compress_rnn.py; writes results/compress_rnn.md. `--keep` reus
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +29,7 @@ from _rnn_nets import (
     scores,
     trained,
 )
-from _table import markdown, versions, write
+from _table import markdown, percent, versions, write
 
 import gatewright as gw
 from gatewright import boards
@@ -53,25 +52,20 @@ HARDWARE = (
 """Layer, bits of weights and of activations, pieces."""
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
-
-
 def accuracies(kept: Kept) -> list[dict[str, object]]:
     """One row per layer, knots and pieces."""
     rows: list[dict[str, object]] = []
     for cell in CELLS:
         real = [kept.get(f"float/{cell}/{s}", partial(real_accuracy, cell, s)) for s in SEEDS]
-        rows.append({"layer": cell, "tables": "float", "accuracy": spread(real), **dict.fromkeys(COLUMNS, "")})
+        rows.append({"layer": cell, "tables": "float", "accuracy": percent(real), **dict.fromkeys(COLUMNS, "")})
         for pieces in PIECES:
             for knots in KNOTS:
                 key = f"integer/{cell}/{knots}/{pieces}"
                 found = np.array([kept.get(f"{key}/{s}", partial(integers, cell, s, knots, pieces)) for s in SEEDS])
                 rows.append({
-                    "layer": cell, "tables": f"{pieces} pieces, {knots}", "accuracy": spread(found[:, 0]),
+                    "layer": cell, "tables": f"{pieces} pieces, {knots}", "accuracy": percent(found[:, 0]),
                     **dict(zip(COLUMNS, (
-                        spread(found[:, 1]), f"{found[:, 4].mean():.4f}", f"{found[:, 2].max():.2f}",
+                        percent(found[:, 1]), f"{found[:, 4].mean():.4f}", f"{found[:, 2].max():.2f}",
                         f"{found[:, 3].max():.4f}",
                     ), strict=True)),
                 })  # fmt: skip

@@ -18,7 +18,7 @@ from _points import DIGITS, MNIST, WEIGHT, Point, zeros_bits
 from _points import write as write_points
 from _sparse_hardware import STRONG, hardware_blocks
 from _sparse_nets import NETS, ROUNDS, last, run
-from _table import markdown, versions, write
+from _table import markdown, spread, versions, write
 
 from gatewright.compress.dst_ee import DST_EE, METHODS, Exploration
 from gatewright.compress.matrices import matrices
@@ -46,14 +46,14 @@ def accuracies(kept: Kept) -> list[dict[str, object]]:
     rows = []
     for name, density in CASES:
         row: dict[str, object] = {"network": NETS[name].title, "kept": f"{density:.0%}"}
-        row["dense"] = spread(trained(kept, name, "dense", None, 1.0))
+        row["dense"] = accuracy(trained(kept, name, "dense", None, 1.0))
         shares = []
         for method, how in METHODS.items():
             made = trained(kept, name, method, how, density)
-            row[method] = spread(made)
+            row[method] = accuracy(made)
             shares.append(f"{np.mean([m['R'] for m in made]):.2f}")
         strong = trained(kept, name, f"c={STRONG.c}", STRONG, density)
-        row[f"DST-EE, c = {STRONG.c:g}"] = spread(strong)
+        row[f"DST-EE, c = {STRONG.c:g}"] = accuracy(strong)
         row["R"] = " / ".join([*shares, f"{np.mean([m['R'] for m in strong]):.2f}"])
         rows.append(row)
     return rows
@@ -65,14 +65,13 @@ def bonuses(kept: Kept) -> list[dict[str, object]]:
     for c in (0.0, 1.0, 10.0, 30.0):
         label = {0.0: "RigL", DST_EE.c: "DST-EE"}.get(c, f"c={c}")
         made = trained(kept, "digits", label, replace(DST_EE, c=c), 0.05)
-        rows.append({"c": c, "R": f"{np.mean([m['R'] for m in made]):.3f}", "accuracy": spread(made)})
+        rows.append({"c": c, "R": f"{np.mean([m['R'] for m in made]):.3f}", "accuracy": accuracy(made)})
     return rows
 
 
-def spread(found: list[dict[str, float]]) -> str:
-    """Mean and standard deviation of accuracies in percent."""
-    values = 100 * np.array([f["accuracy"] for f in found])
-    return f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+def accuracy(found: list[dict[str, float]]) -> str:
+    """Mean and standard deviation in percent."""
+    return spread([f["accuracy"] for f in found], 100, 2)
 
 
 def order(rows: list[dict[str, object]]) -> str:

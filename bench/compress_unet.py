@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from _kept import Kept
-from _table import RESULTS, markdown, versions, write
+from _table import RESULTS, markdown, percent, versions, write
 from _unet import CLASSES, DIGITS, SIZE, Scenes, UNet, data
 from _unet_hardware import buffer_rows, design_row, hardware, skips, synthesis, yosys_rows
 
@@ -101,12 +101,6 @@ def compiled(name: str) -> Design:
     return gw.compile(trained(name, 0), seen[:1], seen, board=BOARD, target=TARGET, name="unet")
 
 
-def spread(rows: list[list[float]], at: int) -> str:
-    """Mean and standard deviation in percent."""
-    values = [100 * r[at] for r in rows]
-    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
-
-
 def accuracies(kept: Kept) -> list[dict[str, object]]:
     """Float and 8-bit integers."""
     rows = []
@@ -115,7 +109,7 @@ def accuracies(kept: Kept) -> list[dict[str, object]]:
         whole = [kept.get(f"golden/{name}/{s}/8", lambda n=name, s=s: golden_scores(n, s, 8)) for s in SEEDS]
         shown: dict[str, object] = {"way up": name}
         for k, title in enumerate(("class IoU", "ink IoU", "right beside edges")):
-            shown[title] = spread(real, k)
+            shown[title] = percent([r[k] for r in real])
             same = [100 * np.mean([r[at] for r in found]) for found, at in ((real, k + 3), (whole, k))]
             shown[f"{title} of {EXACT}, float / 8 bits"] = " / ".join(f"{v:.1f}" for v in same)
         rows.append(shown)
@@ -131,7 +125,7 @@ def widths(kept: Kept) -> list[dict[str, object]]:
             made = [
                 kept.get(f"golden/{name}/{s}/{bits}", lambda n=name, s=s, b=bits: golden_scores(n, s, b)) for s in SEEDS
             ]
-            row[f"{bits} bits, class"], row[f"{bits} bits, ink"] = spread(made, 0), spread(made, 1)
+            row |= {f"{bits} bits, {what}": percent([r[k] for r in made]) for k, what in enumerate(("class", "ink"))}
         rows.append(row)
     return rows
 

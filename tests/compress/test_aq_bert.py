@@ -55,7 +55,7 @@ def test_group_lasso() -> None:
         weight = made.get_submodule(path).parametrizations["weight"].original.detach()  # type: ignore[index, union-attr]
         total += sum(float(part.norm()) * math.sqrt(part.numel()) for part in weight.split(rows))
         size += weight.numel()
-    assert float(aq_bert.penalty(made)) == pytest.approx(total / size, rel=1e-4)
+    assert aq_bert.penalty(made).item() == pytest.approx(total / size, rel=1e-4)
 
 
 @pytest.mark.parametrize(("target", "logit"), [(1.0, 5.0), (3.0, 5.0), (6.0, 0.1)])

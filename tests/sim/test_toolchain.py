@@ -67,8 +67,8 @@ def test_a_full_disk_is_a_clear_error(cache: Path) -> None:
 BUILD = """
 import sys
 from gatewright.sim.fuzz import random_job
-from gatewright.sim.compiler import runtime
-from gatewright.sim.library import RUNTIME, build
+from gatewright.sim.compiler import RUNTIME, runtime
+from gatewright.sim.library import build
 runtime(RUNTIME, ["-fPIC"])
 print("ready", flush=True)
 build([random_job(seed).rtl for seed in range(30)], "-O3")

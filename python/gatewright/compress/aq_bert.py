@@ -28,7 +28,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gatewright.compress.low_rank_cost import least
-from gatewright.compress.matrices import matrices
+from gatewright.compress.matrices import matrices, parametrized
 from gatewright.compress.quantize import REFRESH, points, rounded
 from gatewright.compress.training import Loss, Training, batches, cross_entropy, finite, reproducible, tensors
 from gatewright.errors import DataError
@@ -208,12 +208,7 @@ def mixed(model: nn.Module, how: Search, keep: Collection[str] = (), ties: Seque
 
 def choices(model: nn.Module) -> dict[str, Choice]:
     """The parametrisation of every layer, by its path."""
-    found: dict[str, Choice] = {}
-    for path, module in model.named_modules():
-        if parametrize.is_parametrized(module, "weight"):
-            layer: Any = module
-            found.update((path, p) for p in layer.parametrizations["weight"] if isinstance(p, Choice))
-    return found
+    return parametrized(model, Choice)
 
 
 def _search(model: nn.Module, train: Any, validation: Any, how: Search, training: Training, loss: Loss) -> Found:

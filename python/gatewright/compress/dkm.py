@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gatewright.compress.kmeans import assign, distances, lloyd, plus_plus
-from gatewright.compress.matrices import matrices
+from gatewright.compress.matrices import alone, matrices, plain
 from gatewright.errors import DataError, UnsupportedError
 
 AXES = ("outputs", "flat")
@@ -231,14 +231,9 @@ def snapped(model: nn.Module, soft: bool = False) -> nn.Module:
         layer: Any = module
         if not isinstance(layer.parametrizations["weight"][0], DKM | Codebook):
             continue
-        if len(layer.parametrizations) > 1 or len(layer.parametrizations["weight"]) > 1:
-            raise UnsupportedError(path, "several parametrisations", "clustered weights alone", "remove the others")
+        alone(layer, path, "clustered weights alone")
         layer.parametrizations["weight"][0].train(soft)
-        weight = layer.weight.detach().clone()
-        # torch would take the property from the class, which the copy shares with `model`.
-        layer.__class__ = parametrize.type_before_parametrizations(layer)
-        del layer._modules["parametrizations"]
-        layer.weight = nn.Parameter(weight)
+        plain(layer)
     return model
 
 

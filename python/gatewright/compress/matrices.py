@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.utils import parametrize
 
 from gatewright.errors import UnsupportedError
+
+P = TypeVar("P", bound=nn.Module)
 
 KINDS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d)
 """Layers whose weight is [out, in / groups, ...]."""
@@ -30,6 +32,30 @@ def matrices(model: nn.Module, keep: Collection[str] = (), place: str = "compres
     if not left:
         raise UnsupportedError(place, "no layer to compress", "a model with nn.Linear, nn.Conv1d or nn.Conv2d")
     return left
+
+
+def parametrized(model: nn.Module, kind: type[P]) -> dict[str, P]:
+    """The weight's parametrisation of this kind of every layer that has one, by the layer's path."""
+    found: dict[str, P] = {}
+    for path, module in model.named_modules():
+        if parametrize.is_parametrized(module, "weight"):
+            layer: Any = module
+            found.update((path, p) for p in layer.parametrizations["weight"] if isinstance(p, kind))
+    return found
+
+
+def alone(layer: Any, path: str, allowed: str) -> None:
+    """Check that the weight's parametrisation is the only one of its layer.
+
+    Args:
+        path: of the layer, for the message.
+        allowed: what is to be alone.
+
+    Raises:
+        UnsupportedError: it is not.
+    """
+    if len(layer.parametrizations) > 1 or len(layer.parametrizations["weight"]) > 1:
+        raise UnsupportedError(path, "several parametrisations", allowed, "remove the others first")
 
 
 def plain(layer: Any) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from gatewright.compress.matrices import matrices, plain
+from gatewright.compress.matrices import alone, matrices, parametrized, plain
 from gatewright.errors import DataError, UnsupportedError
 from gatewright.fixed import Fixed
 from gatewright.frontend.calibrate import weight_fracs
@@ -133,12 +133,7 @@ def prepare(
 
 def quantizers(model: nn.Module) -> dict[str, Quantized]:
     """The parametrisation of every quantized layer, by its path."""
-    found: dict[str, Quantized] = {}
-    for path, module in model.named_modules():
-        if parametrize.is_parametrized(module, "weight"):
-            layer: Any = module
-            found.update((path, p) for p in layer.parametrizations["weight"] if isinstance(p, Quantized))
-    return found
+    return parametrized(model, Quantized)
 
 
 def finished(model: nn.Module) -> nn.Module:
@@ -149,9 +144,8 @@ def finished(model: nn.Module) -> nn.Module:
     """
     model = copy.deepcopy(model).eval()
     for path in quantizers(model):
-        layer: Any = model.get_submodule(path)
-        if len(layer.parametrizations) > 1 or len(layer.parametrizations["weight"]) > 1:
-            raise UnsupportedError(path, "several parametrisations", "a quantizer alone", "remove the others first")
+        layer = model.get_submodule(path)
+        alone(layer, path, "a quantizer alone")
         plain(layer)
     return model
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from gatewright.compress.matrices import matrices, plain
+from gatewright.compress.matrices import alone, matrices, parametrized, plain
 from gatewright.errors import DataError, UnsupportedError
 
 DISTRIBUTIONS = ("erk", "uniform")
@@ -193,12 +193,7 @@ def top(scores: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
 
 def masks(model: nn.Module) -> dict[str, Mask]:
     """The mask of every masked layer, by its path."""
-    found: dict[str, Mask] = {}
-    for path, module in model.named_modules():
-        if parametrize.is_parametrized(module, "weight"):
-            layer: Any = module
-            found.update((path, p) for p in layer.parametrizations["weight"] if isinstance(p, Mask))
-    return found
+    return parametrized(model, Mask)
 
 
 def kept_share(model: nn.Module) -> float:
@@ -217,8 +212,7 @@ def finished(model: nn.Module) -> nn.Module:
     """
     model = copy.deepcopy(model)
     for path in masks(model):
-        parts: Any = model.get_submodule(path).parametrizations
-        if len(parts) > 1 or len(parts["weight"]) > 1:
-            raise UnsupportedError(path, "several parametrisations", "a mask alone", "remove the others first")
-        plain(model.get_submodule(path))
+        layer = model.get_submodule(path)
+        alone(layer, path, "a mask alone")
+        plain(layer)
     return model

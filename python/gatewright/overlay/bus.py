@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gatewright.errors import DeviceError
 from gatewright.overlay.machine import check
@@ -24,14 +24,24 @@ class BusMachine(ABC):
         title: what it is.
         registers: of the shell.
         layout: of its data.
+        most: bytes of input, and of results, that one run may have.
         simulated: time passes only while somebody looks, and slowly.
+        closing: called by `close`.
     """
 
-    def __init__(self, title: str, registers: Registers, layout: Layout, most: int, simulated: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        registers: Registers,
+        layout: Layout,
+        most: int,
+        simulated: bool = False,
+        closing: Callable[[], None] | None = None,
+    ) -> None:
         self.title, self.most = title, most
         self.registers: Registers = registers
         self.patience, self.pause = (600.0, 0.0) if simulated else (PATIENCE, PAUSE)
-        self._layout = layout
+        self._layout, self._closing = layout, closing
         self._loading = False
         self._tokens: Sequence[int] = ()
 
@@ -100,6 +110,8 @@ class BusMachine(ABC):
     def halt(self) -> None:
         """Stop the movement of data at once."""
 
-    @abstractmethod
     def close(self) -> None:
-        """Give the device back."""
+        """See `Machine`."""
+        self.release()
+        if self._closing is not None:
+            self._closing()

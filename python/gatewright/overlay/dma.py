@@ -54,12 +54,12 @@ class DmaMachine(BusMachine):
         simulated: bool = False,
         closing: Callable[[], None] | None = None,
     ) -> None:
-        self._overlay, self._closing = overlay, closing
+        self._overlay = overlay
         self._dma = getattr(overlay, str(folder.facts.get("dma", "dma")))
         self._input: Any = None
         self._output: Any = None
         registers = Registers(register_bus(overlay, str(folder.facts.get("ip", "accel"))))
-        super().__init__(title, registers, folder.layout, self._dma.buffer_max_size, simulated)
+        super().__init__(title, registers, folder.layout, self._dma.buffer_max_size, simulated, closing)
 
     def move(self, data: bytes, room: int, loading: bool) -> None:
         """See `BusMachine`."""
@@ -111,9 +111,3 @@ class DmaMachine(BusMachine):
                 raise DeviceError("DMA", "it does not come out of its reset", hint="load the bitstream again")
         self._dma.sendchannel.start()
         self._dma.recvchannel.start()
-
-    def close(self) -> None:
-        """See `Machine`."""
-        self.release()
-        if self._closing is not None:
-            self._closing()

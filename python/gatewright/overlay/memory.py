@@ -32,9 +32,9 @@ class MemoryMachine(BusMachine):
         simulated: bool = False,
         closing: Callable[[], None] | None = None,
     ) -> None:
-        self._overlay, self._closing = overlay, closing
+        self._overlay = overlay
         self._buffers: list[Any] = []
-        super().__init__(title, Registers(register_bus(overlay, "accel")), folder.layout, MOST, simulated)
+        super().__init__(title, Registers(register_bus(overlay, "accel")), folder.layout, MOST, simulated, closing)
 
     def move(self, data: bytes, room: int, loading: bool) -> None:
         """See `BusMachine`."""
@@ -69,9 +69,3 @@ class MemoryMachine(BusMachine):
 
     def halt(self) -> None:
         """See `BusMachine`: its own reset brings the buses to rest."""
-
-    def close(self) -> None:
-        """See `Machine`."""
-        self.release()
-        if self._closing is not None:
-            self._closing()

@@ -13,6 +13,8 @@ from gatewright.sim import toolchain
 LARGE = 1 << 20
 """Bytes of generated C++ from which on the files of a design are compiled by themselves."""
 STANDARD = ("-std=gnu++17", "-w")
+RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+"""Of Verilator, what a library without tracing needs."""
 
 
 def includes() -> list[str]:
@@ -79,3 +81,27 @@ def objects(folder: Path, sources: Sequence[Path], flags: Sequence[str], place: 
     largest_first = sorted(sources, key=lambda p: -p.stat().st_size)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(one, largest_first))
+
+
+def shared(folder: Path, glue: str, models: Sequence[Path], flags: Sequence[str], ahead: Sequence[Path] = ()) -> None:
+    """Make `model.so` in `folder` of generated models and the C++ that calls them; what lies between is removed.
+
+    Args:
+        models: folders in `folder` with what Verilator has written.
+        flags: for the compiler, `-fPIC` among them; `folder` and `models` are searched for headers too.
+        ahead: harnesses that small models share, compiled beforehand; the folder of each is among the flags.
+    """
+    sources = [p for model in models for p in sorted(model.glob("*.cpp"))]
+    text, head = glue, []
+    if len(models) > 1 or sum(p.stat().st_size for p in sources) < LARGE:
+        text += "\n" + together(folder, sources)
+        sources = []
+        if ahead:
+            included = "".join(f'#include "{path.name}"\n' for path in ahead)
+            head = headers(included, flags, [*(path.read_text() for path in ahead), verilated()])
+    (folder / "all.cpp").write_text(text)
+    found = objects(folder, [folder / "all.cpp", *sources], [*flags, *(f"-I{p}" for p in (folder, *models)), *head])
+    archive = str(runtime(RUNTIME, ["-fPIC"]))
+    toolchain.run(["g++", "-shared", *found, archive, "-lpthread", "-o", "model.so"], folder, "g++")
+    for path in [*map(folder.joinpath, found), *(p for model in models for p in model.iterdir())]:
+        path.unlink()

@@ -24,7 +24,6 @@ from gatewright.sim.executors import Run
 HARNESS = Path(__file__).with_name("harness.hpp")
 VERILATE = "--cc -O3 -Wall --assert --x-assign fast --x-initial unique --unroll-count 2".split()
 COMPILE = ("-fPIC", *compiler.STANDARD)
-RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 TAGS = 1 << TAG_BITS
 """Tags of the sequences of a run repeat after this many."""
 PATIENCE = 100_000
@@ -185,21 +184,9 @@ def build(designs: Sequence[Top], optimise: str = "-O2") -> Path:
             )
             glue.append(f'#include "{prefix}.h"')
         glue += [_glue(f"V{i}", i, d) for i, d in enumerate(designs)]
-        models = [p for i in range(len(designs)) for p in sorted((folder / f"model{i}").glob("*.cpp"))]
+        models = [folder / f"model{i}" for i in range(len(designs))]
         flags = [optimise, *COMPILE, f"-I{HARNESS.parent}", *compiler.includes()]
-        text, head = "\n".join(glue), []
-        if len(designs) > 1 or sum(p.stat().st_size for p in models) < compiler.LARGE:
-            text += "\n" + compiler.together(folder, models)
-            models = []
-            head = compiler.headers('#include "harness.hpp"\n', flags, [HARNESS.read_text(), compiler.verilated()])
-        (folder / "all.cpp").write_text(text)
-        flags += [f"-I{p}" for p in (folder, *(folder / f"model{i}" for i in range(len(designs))))]
-        found = compiler.objects(folder, [folder / "all.cpp", *models], [*flags, *head])
-        archive = str(compiler.runtime(RUNTIME, ["-fPIC"]))
-        toolchain.run(["g++", "-shared", *found, archive, "-lpthread", "-o", "model.so"], folder, "g++")
-
-        for path in [*map(folder.joinpath, found), *sorted(folder.glob("model*/*"))]:
-            path.unlink()
+        compiler.shared(folder, "\n".join(glue), models, flags, [HARNESS])
 
     return toolchain.cached("library", toolchain.digest(parts), make) / "model.so"
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from gatewright.errors import DeviceError, SimulationError
 from gatewright.sim import compiler, toolchain
-from gatewright.sim.library import RUNTIME
 
 HARNESS = [Path(__file__).with_name(name) for name in ("shell.hpp", "harness.hpp")]
 # `interrupt` is a word of C++ standards that Verilator warns of, and the vendor's name of that port.
@@ -93,18 +92,8 @@ def build(kernel: str, shell: str, width: int, sources: Sequence[str], files: Ma
             (folder / name).write_text(text)
         command = ["verilator_bin", *VERILATE, "-I.", "--top-module", kernel, "--prefix", "Vtop", "-Mdir", "model"]
         toolchain.run([*command, *sources], folder, f"kernel {kernel}")
-        models = sorted((folder / "model").glob("*.cpp"))
-        paths = [f"-I{p}" for p in (HARNESS[0].parent, folder, folder / "model")] + compiler.includes()
-        text = glue
-        if sum(p.stat().st_size for p in models) < compiler.LARGE:
-            text += compiler.together(folder, models)
-            models = []
-        (folder / "all.cpp").write_text(text)
-        found = compiler.objects(folder, [folder / "all.cpp", *models], [*COMPILE, *paths])
-        archive = str(compiler.runtime(RUNTIME, ["-fPIC"]))
-        toolchain.run(["g++", "-shared", *found, archive, "-lpthread", "-o", "model.so"], folder, "g++")
-        for path in [*map(folder.joinpath, found), *sorted(folder.glob("model/*"))]:
-            path.unlink()
+        options = [*COMPILE, f"-I{HARNESS[0].parent}", *compiler.includes()]
+        compiler.shared(folder, glue, [folder / "model"], options)
 
     return toolchain.cached("kernel", toolchain.digest(parts), make) / "model.so"
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from gatewright.errors import SimulationError
 from gatewright.sim import compiler, toolchain
-from gatewright.sim.library import RUNTIME
 
 HARNESS = Path(__file__).with_name("uart.hpp")
 VERILATE = "--cc -O3 -Wall --assert --x-assign fast --x-initial unique --unroll-count 2".split()
@@ -72,18 +71,8 @@ def build(
             (folder / name).write_text(text)
         command = ["verilator_bin", *flags, "-I.", "--top-module", top, "--prefix", "Vtop", "-Mdir", "model", *sources]
         toolchain.run(command, folder, f"design {top}")
-        models = sorted((folder / "model").glob("*.cpp"))
-        paths = [f"-I{p}" for p in (HARNESS.parent, folder, folder / "model")] + compiler.includes()
-        text = glue
-        if sum(p.stat().st_size for p in models) < compiler.LARGE:
-            text += compiler.together(folder, models)
-            models = []
-        (folder / "all.cpp").write_text(text)
-        found = compiler.objects(folder, [folder / "all.cpp", *models], [optimise, *COMPILE, *paths])
-        archive = str(compiler.runtime(RUNTIME, ["-fPIC"]))
-        toolchain.run(["g++", "-shared", *found, archive, "-lpthread", "-o", "model.so"], folder, "g++")
-        for path in [*map(folder.joinpath, found), *sorted(folder.glob("model/*"))]:
-            path.unlink()
+        options = [optimise, *COMPILE, f"-I{HARNESS.parent}", *compiler.includes()]
+        compiler.shared(folder, glue, [folder / "model"], options)
 
     return toolchain.cached("uart", toolchain.digest(parts), make) / "model.so"
 

@@ -54,25 +54,26 @@ def _alike(call: Call) -> tuple[str, str, Value]:
     return a.made, b.at(a.form), a
 
 
+def _combined(call: Call, name: str, width: int) -> Value:
+    """An ONNX node of both inputs whose exact result has `width` bits, and a Quant node."""
+    w, op = call.writer, call.op
+    left, right, first = _alike(call)
+    # Half a step of the output and its own steps may be finer than the steps of the result.
+    kind = w.kind(width + 1 + max(0, 1 - op.shift))
+    made = w.node(name, [w.cast(left, kind), w.cast(right, kind)], w.shapes[left])
+    return call.result(w.quantize(made, op.output, op.shift > 0), first.form)
+
+
 @spells(Add)
 def add(call: Call) -> Value:
     """Add and a Quant node."""
-    w, op, (a, b) = call.writer, call.op, call.inputs
-    left, right, first = _alike(call)
-    kind = w.kind(op.sum_width(a.kind.fixed, b.kind.fixed) + 1 + max(0, 1 - op.shift))
-    sums = w.node("Add", [w.cast(left, kind), w.cast(right, kind)], w.shapes[left])
-    return call.result(w.quantize(sums, op.output, op.shift > 0), first.form)
+    return _combined(call, "Add", call.op.sum_width(*(x.kind.fixed for x in call.inputs)))
 
 
 @spells(Multiply)
 def multiply(call: Call) -> Value:
     """Mul and a Quant node."""
-    w, op, (a, b) = call.writer, call.op, call.inputs
-    left, right, first = _alike(call)
-    # In steps of the product; half a step of the output and its own steps may be finer.
-    kind = w.kind(op.product_width(a.kind.fixed, b.kind.fixed) + 1 + max(0, 1 - op.shift))
-    product = w.node("Mul", [w.cast(left, kind), w.cast(right, kind)], w.shapes[left])
-    return call.result(w.quantize(product, op.output, op.shift > 0), first.form)
+    return _combined(call, "Mul", call.op.product_width(*(x.kind.fixed for x in call.inputs)))
 
 
 @spells(Concat)
