@@ -99,5 +99,5 @@ def test_the_table_has_every_board_and_its_source() -> None:
 
 
 def test_the_readme_has_the_generated_table() -> None:
-    readme = Path(__file__).resolve().parents[1] / "README.md"
+    readme = Path(__file__).resolve().parents[1] / "boards" / "README.md"
     assert markdown().strip() in readme.read_text(), "paste what `gatewright boards --markdown` prints"
