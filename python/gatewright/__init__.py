@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gatewright.design import Design as Design
     from gatewright.design import compile as compile
+    from gatewright.frontend.checkpoint import load_bert as load_bert
     from gatewright.frontend.config import QuantConfig as QuantConfig
     from gatewright.frontend.roll import Ring as Ring
     from gatewright.graph import Folding as Folding
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "compile": "gatewright.design",
     "Design": "gatewright.design",
+    "load_bert": "gatewright.frontend.checkpoint",
     "QuantConfig": "gatewright.frontend.config",
     "Ring": "gatewright.frontend.roll",
     "Folding": "gatewright.graph",

@@ -104,6 +104,22 @@ def test_is_bert(prefix: str, tmp_path: Path) -> None:
     assert torch.equal(again(items[3][None]), load_bert(state, CONFIG, top=16)(items[3][None]))
 
 
+def test_a_hugging_face_model() -> None:
+    bert = pytest.importorskip("transformers", reason="extra 'dev'")
+    config = bert.BertConfig(**CONFIG)
+    torch.manual_seed(0)
+    model = bert.BertModel(config).eval()
+    ids = torch.randint(0, CONFIG["vocab_size"], (2, 9))
+    with torch.no_grad():
+        want = model(ids).last_hidden_state.mean(1)
+        assert torch.allclose(load_bert(model, top=None)(ids), want, atol=1e-5)
+        assert torch.allclose(load_bert(model, top=9)(ids), want, atol=1e-5)
+    with pytest.raises(UnsupportedError, match="config hidden_act: 'relu'"):
+        load_bert(model, config.to_dict() | {"hidden_act": "relu"})
+    with pytest.raises(DataError, match="no config with a state dict"):
+        load_bert(nn.Linear(2, 2))
+
+
 def test_exports_with_a_length_known_at_run_time() -> None:
     model = load_bert(checkpoint(), CONFIG, top=3)
     size = torch.export.Dim("n", min=2, max=16)

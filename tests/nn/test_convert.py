@@ -91,7 +91,7 @@ def test_self_attention_of_berts_kind() -> None:
 
 
 def test_hugging_face_bert() -> None:
-    transformers = pytest.importorskip("transformers", reason="optional")
+    transformers = pytest.importorskip("transformers", reason="extra 'dev'")
     torch.manual_seed(0)
     for kind in ("eager", "sdpa"):
         config = transformers.BertConfig(

@@ -48,7 +48,7 @@ FIXED = {
 
 
 def load_bert(
-    source: str | Path | Mapping[str, torch.Tensor],
+    source: str | Path | torch.nn.Module | Mapping[str, torch.Tensor],
     config: Mapping[str, Any] | None = None,
     *,
     top: int | None = 30,
@@ -57,8 +57,8 @@ def load_bert(
     """The encoder of a BERT checkpoint in evaluation mode, float32.
 
     Args:
-        source: a folder with model.safetensors and config.json, or a state dict.
-        config: the configuration, for a state dict.
+        source: a folder with model.safetensors and config.json, a Hugging Face `BertModel`, or a state dict.
+        config: the configuration, for a state dict; otherwise in place of the one that is there.
         top, bits: of the attention, see `gatewright.nn.TopKAttention`; top = None leaves it dense.
 
     Raises:
@@ -69,6 +69,9 @@ def load_bert(
 
     if isinstance(source, str | Path):
         config, state = config or _config(Path(source)), _weights(Path(source))
+    elif hasattr(source, "state_dict"):
+        own = getattr(source, "config", None)
+        config, state = config or (None if own is None else own.to_dict()), source.state_dict()
     else:
         state = dict(source)
     if config is None:

@@ -73,7 +73,8 @@ def _refuse_attention(exported: torch.export.ExportedProgram) -> None:
                 f"{module_path(node) or 'model'} ({node.target})",
                 f"{node.target} is not supported",
                 "attention as one call, gatewright.nn.TopKAttention",
-                "convert the model with gatewright.nn.sparsify before importing it",
+                "convert the model with gatewright.nn.sparsify before importing it; a Hugging Face BERT with "
+                "gatewright.load_bert",
             )
 
 
