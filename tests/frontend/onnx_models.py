@@ -16,11 +16,15 @@ from onnx import TensorProto, helper, numpy_helper
 QONNX = "qonnx.custom_op.general"
 
 
-def exported(model: torch.nn.Module, example: torch.Tensor, opset: int = 17, **options: Any) -> onnx.ModelProto:
-    """What PyTorch's exporter makes of a model."""
+def exported(
+    model: torch.nn.Module, example: torch.Tensor, opset: int = 17, dynamo: bool = False, **options: Any
+) -> onnx.ModelProto:
+    """What PyTorch's exporters make of a model; the one by torch.export chooses its opset itself."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if dynamo:
+            return torch.onnx.export(model, (example,), dynamo=True, verbose=False, **options).model_proto
         torch.onnx.export(model, (example,), file, dynamo=False, opset_version=opset, **options)
     return onnx.load_from_string(file.getvalue())
 

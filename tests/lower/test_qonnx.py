@@ -13,6 +13,7 @@ import pytest
 import torch
 from frontend.nets import Mixed, noise, seeded
 from frontend.onnx_models import reference
+from ops.recurrent_cases import X, recurrent
 from torch import nn
 
 import gatewright as gw
@@ -22,6 +23,7 @@ from gatewright.frontend.onnx import import_onnx
 from gatewright.graph import Graph, Length, Node, TensorType
 from gatewright.lower.qonnx import export
 from gatewright.lower.qonnx.spelling import spellings
+from gatewright.ops._recurrent import Cell
 from gatewright.ops.conv1d import Conv1d
 from gatewright.ops.linear import Linear
 from gatewright.ops.relu import Relu
@@ -70,6 +72,14 @@ def test_rounding_and_saturation_at_every_width(width: int, signed: bool) -> Non
         kind = TensorType(200, 2, Fixed(width, 5, signed))
         check(single(Requantize(shift, Fixed(6, 5 - shift, signed)), kind))
         check(single(Requantize(shift, Fixed(min(width + 2, 44), 5 - shift)), kind))
+
+
+@pytest.mark.parametrize("cell", list(Cell))
+def test_a_recurrence_is_unrolled_exactly(cell: Cell) -> None:
+    """All steps or the last; with a state beyond 24 bits, in float64; and a single step."""
+    for tokens, changed in ((4, {}), (3, {"state": Fixed(30, 26), "final": True}), (1, {})):
+        op = recurrent(cell, 3, **changed)
+        check(single(op, TensorType(tokens, len(op.weight), X)))
 
 
 def test_one_signed_bit_is_minus_one_or_zero() -> None:

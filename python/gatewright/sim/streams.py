@@ -180,6 +180,14 @@ class Harness:
             for port in self.ports:
                 port.step(self.cycle)
 
+    async def pulse(self, *names: str) -> None:
+        """One-bit inputs of the device high for one cycle."""
+        for name in names:
+            getattr(self.dut, name).value = 1
+        await self.step()
+        for name in names:
+            getattr(self.dut, name).value = 0
+
     async def until(self, done: Callable[[], bool], limit: int) -> None:
         """Run until `done()`.
 

@@ -41,24 +41,16 @@ class Core:
     async def write(self, name: str, value: int) -> None:
         """Write the low word of a register."""
         self.dut.write_address.value, self.dut.write_data.value = by_name()[name].offset, value
-        await self.pulse("write_valid")
+        await self.bench.pulse("write_valid")
 
     async def read(self, name: str) -> dict[str, int]:
         """Fields of the low word of a register, as they were before the clock edge."""
         register = by_name()[name]
         self.dut.read_address.value = register.offset
-        await self.pulse("read_valid")
+        await self.bench.pulse("read_valid")
         assert int(self.dut.read_known.value)
         word = int(self.dut.read_data.value)
         return {f.name: word >> f.low & ((1 << f.bits) - 1) for f in register.fields}
-
-    async def pulse(self, *names: str) -> None:
-        """Inputs high for one cycle."""
-        for name in names:
-            getattr(self.dut, name).value = 1
-        await self.bench.step()
-        for name in names:
-            getattr(self.dut, name).value = 0
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -72,11 +64,11 @@ async def a_run(dut: Any) -> None:
     await core.bench.step(2)
     assert (await core.read("status"))["running"] and int(dut.admit.value)
     for _ in range(2):
-        await core.pulse("s_valid", "s_ready", "s_last")
+        await core.bench.pulse("s_valid", "s_ready", "s_last")
     await core.bench.step()
     assert not int(dut.admit.value) and not int(dut.all_out.value)
     for _ in range(2):
-        await core.pulse("m_valid", "m_ready", "m_last")
+        await core.bench.pulse("m_valid", "m_ready", "m_last")
     await core.bench.step(3)
     assert int(dut.all_out.value) and int(dut.interrupt_line.value) and not int(dut.failed.value)
     assert (await core.read("control")) == {"start": 0, "done": 1, "idle": 1, "ready": 1, "auto_restart": 0}
@@ -93,7 +85,7 @@ async def every_event_has_its_flag(dut: Any) -> None:
     await core.write("interrupt_enable", 4)
     dropped = 0
     for event in EVENTS:
-        await core.pulse(event)
+        await core.bench.pulse(event)
         assert [name for name, value in (await core.read("errors")).items() if value] == [event]
         assert int(dut.failed.value) and (await core.read("interrupt_status"))["error"]
         await core.write("errors", 0xFFFFFFFF)
@@ -116,7 +108,7 @@ async def malformed_sequences_wait_to_be_read(dut: Any) -> None:
     taken = 0
     for i in range(more):
         dut.e_data.value = (i % 4) << parameters()["TagBits"] | i % 16
-        await core.pulse("e_valid")
+        await core.bench.pulse("e_valid")
         taken += int(dut.e_ready.value)
     await core.bench.step(2)
     assert (taken < more) == waits and bool(int(dut.running.value)) == waits
@@ -134,7 +126,7 @@ async def a_reset_forgets_the_run_and_keeps_registers(dut: Any) -> None:
     await core.begin()
     await core.write("sequences", 7)
     await core.write("control", 1)
-    await core.pulse("e_valid")
+    await core.bench.pulse("e_valid")
     await core.bench.step(2)
     assert int(dut.running.value)
     await core.write("command", 1)

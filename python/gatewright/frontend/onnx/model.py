@@ -211,7 +211,9 @@ def _attribute(onnx: Any, attribute: Any) -> Any:
         return value.decode()
     if isinstance(value, onnx.TensorProto):
         return onnx.numpy_helper.to_array(value)
-    return list(value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [v.decode() if isinstance(v, bytes) else v for v in value]
+    return value
 
 
 def _path(name: str) -> str:

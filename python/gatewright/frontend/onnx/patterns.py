@@ -222,6 +222,19 @@ def floor_of_relu(g: _Graph) -> Iterator[Found]:
                 yield quant, "Quant", (relu.inputs[0], *quant.inputs[1:]), dict(quant.attributes)
 
 
+def last_state(g: _Graph) -> Iterator[Found]:
+    """h_n[k] of recurrent layers on top of each other: the last step of layer k, without joining them first."""
+    for pick in g.of("Gather"):
+        index = g.model.constants.get(pick.inputs[1])
+        joined = g.maker(pick.inputs[0], "Concat")
+        if joined is None or index is None or index.ndim or pick.get("axis", 0) or joined.get("axis"):
+            continue
+        layers = [g.maker(part, "LSTM", "GRU") for part in joined.inputs]
+        one = [n is not None and n.outputs.index(p) > 0 for n, p in zip(layers, joined.inputs, strict=True)]
+        if all(one) and -len(one) <= index < len(one):
+            yield pick, "Squeeze", (joined.inputs[int(index)],), {"axes": [0]}
+
+
 HALF_UP = "ADD_HALF_AND_FLOOR"
 """What `half_up` makes the rounding mode: QONNX's own HALF_UP rounds away from zero."""
 
@@ -232,4 +245,5 @@ PATTERNS: tuple[Callable[[_Graph], Iterator[Found]], ...] = (
     layer_norm,
     half_up,
     floor_of_relu,
+    last_state,
 )

@@ -14,29 +14,10 @@ import numpy as np
 from gatewright.errors import UnsupportedError
 from gatewright.frontend.fold import AFFINE
 from gatewright.frontend.onnx.model import Array, Model, Node
+from gatewright.frontend.onnx.tensor import Tensor
 from gatewright.frontend.program import Program, Ref, Step
 
 QUADRATIC = "gatewright.quadratic.default"
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """A run-time value.
-
-    Attributes:
-        name: of the step that makes it.
-        sample: its value for the sample, a torch tensor.
-        form: (scale, zero point, low, high) while it stands for integers between QuantizeLinear and DequantizeLinear.
-    """
-
-    name: str
-    sample: Any
-    form: tuple[float, int, int, int] | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape for the sample."""
-        return tuple(self.sample.shape)
 
 
 @dataclass(frozen=True)
@@ -175,6 +156,33 @@ class Recorder:
             return Ref(value.name)
         return [Recorder._plain(v) for v in value] if isinstance(value, list | tuple) else value
 
+    def straight(self, x: Tensor) -> Tensor:
+        """`x` with its dimensions recorded as they are."""
+        if x.axes is None:
+            return x
+        found, order = x.plain, [a for a in x.axes if a is not None]
+        if order != sorted(order):
+            found = self.call("aten.permute.default", {"self": found, "dims": order})
+        for k, axis in enumerate(x.axes):
+            if axis is None:
+                found = self.call("aten.unsqueeze.default", {"self": found, "dim": k})
+        return dataclasses.replace(found, form=x.form)
+
+    def first(self, x: Tensor, what: str) -> Tensor:
+        """`straight`, of a tensor that has its batch dimension in front; else refuse `what`."""
+        self.batch_first(x, what)
+        return self.straight(x)
+
+    def batch_first(self, x: Tensor, what: str) -> None:
+        """Refuse `what` unless its batch dimension is in front."""
+        if x.batch != 0:
+            self.refuse(
+                what,
+                f"a tensor of shape {list(x.shape)} with the batch as dimension {x.batch}",
+                "the batch dimension first",
+                "transpose it back before",
+            )
+
     def affine(self, x: Tensor, scale: Array, shift: Array) -> Tensor:
         """`scale * x + shift` for constants that broadcast: part of the matrix in front where there is one."""
         rank = len(x.shape)
@@ -262,6 +270,7 @@ class Recorder:
             raise UnsupportedError(
                 "model", f"the output {output} holds integers", "real numbers", "end with DequantizeLinear"
             )
+        found = self.straight(found)
         return Program(self._input, self._shape, tuple(self.steps), found.name)
 
 

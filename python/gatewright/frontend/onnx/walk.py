@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from gatewright.errors import UnsupportedError
 from gatewright.frontend.onnx.model import Node
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
-from gatewright.frontend.onnx.register import lowerings
+from gatewright.frontend.onnx.recorder import Recorder
+from gatewright.frontend.onnx.register import Batch, Lowering, batch_of, lowerings
+from gatewright.frontend.onnx.tensor import Tensor
 
 SOFTMAX = ("Softmax", "LogSoftmax", "ArgMax", "TopK", "NonMaxSuppression")
 """Operators that often end a model and that a host can do."""
@@ -40,7 +42,7 @@ def refusals(b: Recorder) -> list[tuple[Node, UnsupportedError]]:
     for node in b.model.nodes:
         b.node = node
         if lost & set(node.inputs):
-            lost |= set(node.outputs)
+            lost |= {o for o in node.outputs if o}
             if node.op not in known and node.op != "Shape":
                 refused.append((node, unknown(node)))
             continue
@@ -50,7 +52,7 @@ def refusals(b: Recorder) -> list[tuple[Node, UnsupportedError]]:
             refused.append((node, error))
             # What it makes of the sample lets the nodes behind it be judged on their own.
             result = _sampled(b, node)
-            lost |= set(node.outputs[len(result) :])
+            lost |= {o for o in node.outputs[len(result) :] if o}
         b.values.update(zip(node.outputs, result, strict=False))
     return refused
 
@@ -59,6 +61,9 @@ def _sampled(b: Recorder, node: Node) -> list[Any]:
     """Outputs of a refused node for the sample; none where they cannot be had."""
     inputs = {i: b.values[i] for i in node.inputs if i}
     constant = not any(isinstance(v, Tensor) for v in inputs.values())
+    if any(isinstance(v, Tensor) and v.axes is not None for v in inputs.values()):
+        # The results would have their batch anywhere, too.
+        return []
     try:
         arrays = {k: v.sample.numpy() if isinstance(v, Tensor) else v for k, v in inputs.items()}
         if node.op in QUANTIZERS:
@@ -84,11 +89,41 @@ def _one(b: Recorder, node: Node, lowering: Any) -> list[Any]:
     if lowering is None:
         raise unknown(node)
     try:
-        return [lowering(node, b)]
+        return _lowered(b, node, lowering)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        shapes = ", ".join(str(list(np.shape(v.sample if isinstance(v, Tensor) else v))) for v in inputs)
+        shapes = ", ".join(str(list(v.shape if isinstance(v, Tensor) else np.shape(v))) for v in inputs)
         raise UnsupportedError(node.place, f"inputs of shapes {shapes}: {line}", "shapes that ONNX allows") from error
+
+
+def _lowered(b: Recorder, node: Node, lowering: Lowering) -> list[Any]:
+    """Outputs of a node whose inputs may have their batch dimension elsewhere."""
+    inputs = {i: b.values[i] for i in node.inputs if i}
+    tensors = {i: v for i, v in inputs.items() if isinstance(v, Tensor)}
+    turned = {i: v for i, v in tensors.items() if v.axes is not None}
+    # Constants per channel are the same wherever the batch is.
+    flat = all(v.ndim < 2 or v.size == 1 for v in inputs.values() if not isinstance(v, Tensor))
+    alike = len({v.axes for v in tensors.values()}) == 1 and all(v.channels_last for v in turned.values())
+    kind = batch_of(node.op)
+    if turned and kind is Batch.ANYWHERE and flat and alike:
+        b.values |= {i: v.plain for i, v in turned.items()}
+        try:
+            axes = next(iter(turned.values())).axes
+            found = [dataclasses.replace(v, axes=axes) for v in _results(lowering(node, b))]
+        finally:
+            b.values |= turned
+    else:
+        for name, value in turned.items() if kind is not Batch.READ else ():
+            b.values[name] = b.first(value, f"input {name}")
+        found = _results(lowering(node, b))
+    for name, value in zip(node.outputs, found, strict=False):
+        if name in b.model.outputs and isinstance(value, Tensor):
+            b.batch_first(value, f"output {name}")
+    return found
+
+
+def _results(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else [found]
 
 
 def _folded(b: Recorder, node: Node, inputs: list[Any]) -> list[Any]:

@@ -146,9 +146,8 @@ class Writer:
         """`x` in the type that values of `form` travel in."""
         return self.cast(x, self.kind(form.width))
 
-    def table(self, x: str, form: Fixed, values: Array, output: Fixed) -> str:
-        """The value of a table for every integer of `form`."""
+    def looked_up(self, x: str, form: Fixed, rows: str) -> str:
+        """The row of a table for every integer of `form`, the least one first."""
         steps = self.binary("Mul", x, 2.0**form.frac)
         index = self.cast(self.binary("Sub", steps, float(form.lo)), np.int64)
-        rows = self.constant(np.ldexp(values.astype(np.float64), -output.frac), self.kind(output.width), "table")
-        return self.node("Gather", [rows, index], self.shapes[x], axis=0)
+        return self.node("Gather", [rows, index], self.shapes[x], self.kinds[rows], axis=0)

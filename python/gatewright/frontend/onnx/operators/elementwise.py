@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from gatewright.frontend.onnx.model import Node
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
-from gatewright.frontend.onnx.register import lowers
+from gatewright.frontend.onnx.recorder import Recorder
+from gatewright.frontend.onnx.register import Batch, lowers
+from gatewright.frontend.onnx.tensor import Tensor
 
 
-@lowers("Relu")
+@lowers("Relu", batch=Batch.ANYWHERE)
 def relu(node: Node, b: Recorder) -> Tensor:
     """Any input."""
     return b.call("aten.relu.default", {"self": b.tensor(0)})
 
 
-@lowers("Clip")
+@lowers("Clip", batch=Batch.ANYWHERE)
 def clip(node: Node, b: Recorder) -> Tensor:
     """min = 0 without max, 0 to 6, or -1 to 1."""
     x = b.tensor(0)
@@ -43,28 +44,28 @@ def _table(op: str, target: str) -> None:
         return b.call(f"aten.{target}.default", {"self": b.tensor(0)})
 
     run.__doc__ = "Any input, as a piecewise-linear table."
-    lowers(op)(run)
+    lowers(op, batch=Batch.ANYWHERE)(run)
 
 
 for _op in ("Sigmoid", "Tanh", "Exp", "Softplus", "HardSwish", "Mish"):
     _table(_op, _op.lower())
 
 
-@lowers("Gelu")
+@lowers("Gelu", batch=Batch.ANYWHERE)
 def gelu(node: Node, b: Recorder) -> Tensor:
     """approximate = none or tanh, as a piecewise-linear table; also where it is spelled with Erf."""
     approximate = b.only("approximate", "none", "tanh")
     return b.call("aten.gelu.default", {"self": b.tensor(0), "approximate": approximate})
 
 
-@lowers("Swish")
+@lowers("Swish", batch=Batch.ANYWHERE)
 def swish(node: Node, b: Recorder) -> Tensor:
     """alpha = 1, as a piecewise-linear table; also where it is spelled x * Sigmoid(x)."""
     b.only("alpha", 1.0)
     return b.call("aten.silu.default", {"self": b.tensor(0)})
 
 
-@lowers("HardSigmoid")
+@lowers("HardSigmoid", batch=Batch.ANYWHERE)
 def hard_sigmoid(node: Node, b: Recorder) -> Tensor:
     """Any alpha and beta, as a piecewise-linear table."""
     x, alpha, beta = b.tensor(0), float(node.get("alpha", 0.2)), float(node.get("beta", 0.5))
@@ -80,7 +81,7 @@ def _pair(b: Recorder) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-@lowers("Add", "Sum")
+@lowers("Add", "Sum", batch=Batch.ANYWHERE)
 def add(node: Node, b: Recorder) -> Tensor:
     """Two run-time tensors of one shape, or a constant per channel."""
     if len(node.inputs) != 2:
@@ -93,7 +94,7 @@ def add(node: Node, b: Recorder) -> Tensor:
     return b.affine(x, np.ones(()), y) if isinstance(x, Tensor) else b.affine(y, np.ones(()), x)
 
 
-@lowers("Sub")
+@lowers("Sub", batch=Batch.ANYWHERE)
 def sub(node: Node, b: Recorder) -> Tensor:
     """A run-time tensor and a constant per channel."""
     x, y = _pair(b)
@@ -102,7 +103,7 @@ def sub(node: Node, b: Recorder) -> Tensor:
     return b.affine(x, np.ones(()), -y) if isinstance(x, Tensor) else b.affine(y, -np.ones(()), x)
 
 
-@lowers("Mul")
+@lowers("Mul", batch=Batch.ANYWHERE)
 def mul(node: Node, b: Recorder) -> Tensor:
     """Two run-time tensors of one shape, or a constant per channel."""
     x, y = _pair(b)
@@ -116,7 +117,7 @@ def mul(node: Node, b: Recorder) -> Tensor:
     return b.affine(x, y, np.zeros(())) if isinstance(x, Tensor) else b.affine(y, x, np.zeros(()))
 
 
-@lowers("Div")
+@lowers("Div", batch=Batch.ANYWHERE)
 def div(node: Node, b: Recorder) -> Tensor:
     """A run-time tensor by a constant per channel."""
     x, y = _pair(b)

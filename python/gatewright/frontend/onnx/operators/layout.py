@@ -6,13 +6,17 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
+
 from gatewright.frontend.onnx.model import Node
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
-from gatewright.frontend.onnx.register import lowers
+from gatewright.frontend.onnx.recorder import Recorder
+from gatewright.frontend.onnx.register import Batch, lowers
+from gatewright.frontend.onnx.tensor import Tensor
+from gatewright.frontend.recurrent import LAYERS
 
 
 def _kept(b: Recorder) -> Tensor:
-    """Input 0; moving elements does not change what their integers stand for."""
+    """Input 0, wherever its batch is; moving elements does not change what their integers stand for."""
     found = b.value(0)
     if not isinstance(found, Tensor):
         return b.tensor(0)
@@ -23,13 +27,17 @@ def _viewed(b: Recorder, shape: list[int]) -> Tensor:
     x = _kept(b)
     if math.prod(shape) != math.prod(x.shape):
         b.refuse("shape", shape, f"{math.prod(x.shape)} elements: one item of shape {list(x.shape)}")
+    turned = x.regrouped(shape) if x.axes is not None else None
+    if turned is not None:
+        return turned
+    x = b.first(x, "input")
     if shape and shape[0] != 1:
         b.refuse("shape", shape, "a batch of one in front", "leave the batch dimension open (0 or -1) in the export")
     found = b.call("aten.reshape.default", {"self": x, "shape": shape})
     return dataclasses.replace(found, form=x.form)
 
 
-@lowers("Reshape")
+@lowers("Reshape", batch=Batch.READ)
 def reshape(node: Node, b: Recorder) -> Tensor:
     """To a constant shape that keeps the batch and merges or splits whole axes."""
     x = _kept(b)
@@ -42,7 +50,7 @@ def reshape(node: Node, b: Recorder) -> Tensor:
     return _viewed(b, wanted)
 
 
-@lowers("Flatten")
+@lowers("Flatten", batch=Batch.READ)
 def flatten(node: Node, b: Recorder) -> Tensor:
     """axis = 1."""
     x = _kept(b)
@@ -58,24 +66,24 @@ def _axes(node: Node, b: Recorder, rank: int) -> list[int] | None:
     return None if found is None else [int(a) % rank for a in found]
 
 
-@lowers("Squeeze")
+@lowers("Squeeze", batch=Batch.READ)
 def squeeze(node: Node, b: Recorder) -> Tensor:
     """Constant axes of size 1."""
     x = _kept(b)
     gone = _axes(node, b, len(x.shape))
     gone = [k for k, n in enumerate(x.shape) if n == 1] if gone is None else gone
-    if 0 in gone:
+    if x.batch in gone:
         b.refuse("axes", gone, "any but the batch dimension")
     return _viewed(b, [n for k, n in enumerate(x.shape) if k not in gone])
 
 
-@lowers("Unsqueeze")
+@lowers("Unsqueeze", batch=Batch.READ)
 def unsqueeze(node: Node, b: Recorder) -> Tensor:
     """Constant axes behind the batch dimension."""
     x = _kept(b)
     raw = b.constant(1, node.get("axes"))
     new = _axes(node, b, len(x.shape) + len(raw)) or []
-    if 0 in new:
+    if 0 in new and x.batch == 0:
         b.refuse("axes", new, "axes behind the batch dimension")
     sizes = list(x.shape)
     for axis in sorted(new):
@@ -83,24 +91,24 @@ def unsqueeze(node: Node, b: Recorder) -> Tensor:
     return _viewed(b, sizes)
 
 
-@lowers("Transpose")
+@lowers("Transpose", batch=Batch.READ)
 def transpose(node: Node, b: Recorder) -> Tensor:
-    """Any permutation that keeps the batch dimension in front."""
+    """Any permutation; the batch dimension is in front again before an operator that looks at it."""
     x = _kept(b)
     order = list(node.get("perm") or range(len(x.shape))[::-1])
-    if order[0] != 0:
-        b.refuse("perm", order, "the batch dimension first")
+    if x.axes is not None or order[0] != 0:
+        return x.turned([x.order[k] for k in order])
     found = b.call("aten.permute.default", {"self": x, "dims": order})
     return dataclasses.replace(found, form=x.form)
 
 
-@lowers("Identity")
+@lowers("Identity", batch=Batch.READ)
 def identity(node: Node, b: Recorder) -> Tensor:
     """Nothing happens."""
     return _kept(b)
 
 
-@lowers("Dropout")
+@lowers("Dropout", batch=Batch.READ)
 def dropout(node: Node, b: Recorder) -> Tensor:
     """In inference mode; without its mask."""
     if b.has(2) and bool(b.constant(2)):
@@ -110,7 +118,7 @@ def dropout(node: Node, b: Recorder) -> Tensor:
     return _kept(b)
 
 
-@lowers("Cast")
+@lowers("Cast", batch=Batch.READ)
 def cast(node: Node, b: Recorder) -> Tensor:
     """Of real numbers to float32 or float64, of integers to int32 or int64."""
     from onnx.helper import tensor_dtype_to_np_dtype
@@ -130,13 +138,36 @@ def concat(node: Node, b: Recorder) -> Tensor:
     return b.call("aten.cat.default", {"tensors": parts, "dim": node.get("axis", 1)})
 
 
-@lowers("Gather")
+@lowers("Gather", batch=Batch.READ)
 def gather(node: Node, b: Recorder) -> Tensor:
-    """Rows of a constant table by token ids (an embedding); axis = 0."""
-    if isinstance(b.value(0), Tensor):
-        b.refuse("data", "a run-time tensor", "a constant table")
+    """Rows of a constant table by token ids (an embedding), axis = 0; or the last step of a recurrent layer."""
+    data = b.value(0)
+    if isinstance(data, Tensor):
+        return _picked(node, b, data)
     table = b.reals(0)
     if node.get("axis", 0) != 0 or table.ndim != 2:
         b.refuse("axis", f"{node.get('axis', 0)} of a table of shape {list(table.shape)}", "0 of [rows, channels]")
-    args = {"weight": table, "indices": b.tensor(1)}
-    return b.call("aten.embedding.default", args)
+    ids = b.tensor(1)
+    return b.call("aten.embedding.default", {"weight": table, "indices": b.first(ids, "input 1")})
+
+
+def _picked(node: Node, b: Recorder, x: Tensor) -> Tensor:
+    """One element along a dimension: of size 1, or the last step of a recurrent layer."""
+    axis = node.get("axis", 0) % len(x.shape)
+    index = np.asarray(b.constant(1))
+    place = x.order[axis]
+    last = index.size == 1 and int(index.reshape(-1)[0]) in (-1, x.shape[axis] - 1)
+    recurrent = place == 1 and any(s.name == x.name and s.target in LAYERS for s in b.steps)
+    if not last or not (place is None or recurrent):
+        b.refuse(
+            "indices",
+            f"{index.tolist()} along dimension {axis} of a run-time tensor of shape {list(x.shape)}",
+            "a constant table, or the last step of a recurrent layer, y[:, -1]",
+        )
+    # What is picked by a list of one index stays as a dimension.
+    left: list[int | None] = [] if index.ndim == 0 else [None]
+    if place is None:
+        return x.turned([*x.order[:axis], *left, *x.order[axis + 1 :]])
+    found = b.call("aten.select.int", {"self": x.plain, "dim": 1, "index": -1})
+    order = [a if a is None or a < place else a - 1 for a in x.order]
+    return found.turned([*order[:axis], *left, *order[axis + 1 :]])

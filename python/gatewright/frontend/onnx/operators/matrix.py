@@ -9,11 +9,12 @@ import numpy as np
 
 from gatewright.frontend.onnx.model import Array, Node
 from gatewright.frontend.onnx.operators.windows import padded, sides
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
-from gatewright.frontend.onnx.register import lowers
+from gatewright.frontend.onnx.recorder import Recorder
+from gatewright.frontend.onnx.register import Batch, lowers
+from gatewright.frontend.onnx.tensor import Tensor
 
 
-def _weights(b: Recorder, index: int) -> Array:
+def weights(b: Recorder, index: int) -> Array:
     """A constant matrix or kernel; remembers when a quantizer made it."""
     found: Array = b.reals(index)
     bits = b.grids.get(b.node.inputs[index])
@@ -26,7 +27,7 @@ def _weights(b: Recorder, index: int) -> Array:
 def gemm(node: Node, b: Recorder) -> Tensor:
     """`alpha A B + beta C` with constant B and C; transA = 0."""
     b.only("transA", 0)
-    x, weight = b.tensor(0), _weights(b, 1)
+    x, weight = b.tensor(0), weights(b, 1)
     weight = weight if node.get("transB", 0) else weight.T
     bias = b.reals(2)
     if bias is not None:
@@ -38,7 +39,7 @@ def gemm(node: Node, b: Recorder) -> Tensor:
     return b.call("aten.linear.default", {"input": x, "weight": scaled, "bias": bias})
 
 
-@lowers("MatMul")
+@lowers("MatMul", batch=Batch.READ)
 def matmul(node: Node, b: Recorder) -> Tensor:
     """A run-time tensor by a constant matrix from the right, or from the left as over the nodes of a graph.
 
@@ -53,17 +54,20 @@ def matmul(node: Node, b: Recorder) -> Tensor:
         )
     if not isinstance(b.value(0), Tensor) and isinstance(b.value(1), Tensor):
         return _from_the_left(b)
-    x, weight = b.tensor(0), _weights(b, 1)
+    turned, weight = b.tensor(0), weights(b, 1)
     if weight.ndim != 2:
         b.refuse("B", f"shape {list(weight.shape)}", "a matrix [in, out]")
-    return b.call("aten.linear.default", {"input": x, "weight": weight.T, "bias": None})
+    # The last dimension is what it looks at: the result lies as the input does.
+    x = turned.plain if turned.channels_last else b.first(turned, "input A")
+    found = b.call("aten.linear.default", {"input": x, "weight": weight.T, "bias": None})
+    return found.turned(turned.order) if x.name == turned.name else found
 
 
 def _from_the_left(b: Recorder) -> Tensor:
     """The tokens [N, L, C] are nodes of a graph, and what is not 0 in a matrix [L, L] are its edges."""
     import gatewright.nn.aggregate  # noqa: F401 - registers the call
 
-    matrix, x = _weights(b, 0), b.tensor(1)
+    matrix, x = weights(b, 0), b.first(b.tensor(1), "input B")
     if len(x.shape) != 3 or matrix.shape != (x.shape[1], x.shape[1]):
         b.refuse("A", f"shape {list(matrix.shape)} on {list(x.shape)}", "a square matrix [L, L] on [N, L, C]")
     targets, sources = np.nonzero(matrix)
@@ -75,7 +79,7 @@ def _from_the_left(b: Recorder) -> Tensor:
 @lowers("Conv")
 def conv(node: Node, b: Recorder) -> Tensor:
     """Over sequences and images, with constant kernel: strides, dilations, groups, any padding with zeros."""
-    x, weight, bias = b.tensor(0), _weights(b, 1), b.reals(2)
+    x, weight, bias = b.tensor(0), weights(b, 1), b.reals(2)
     rank = weight.ndim - 2
     if rank not in (1, 2):
         b.refuse("W", f"shape {list(weight.shape)}", "kernels over one or two axes")
@@ -90,7 +94,7 @@ def conv(node: Node, b: Recorder) -> Tensor:
 @lowers("ConvTranspose")
 def conv_transpose(node: Node, b: Recorder) -> Tensor:
     """With constant kernel and equal pads on both sides, where the result is a multiple of the stride."""
-    x, weight, bias = b.tensor(0), _weights(b, 1), b.reals(2)
+    x, weight, bias = b.tensor(0), weights(b, 1), b.reals(2)
     rank = weight.ndim - 2
     if rank not in (1, 2):
         b.refuse("W", f"shape {list(weight.shape)}", "kernels over one or two axes")

@@ -13,8 +13,9 @@ import numpy as np
 
 from gatewright.frontend.onnx.model import Array, Node
 from gatewright.frontend.onnx.patterns import HALF_UP
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
-from gatewright.frontend.onnx.register import lowers
+from gatewright.frontend.onnx.recorder import Recorder
+from gatewright.frontend.onnx.register import Batch, lowers
+from gatewright.frontend.onnx.tensor import Tensor
 from gatewright.graph import ROUNDINGS
 
 MODES = {"ROUND": "half_even", "HALF_EVEN": "half_even", "HALF_UP": "half_away", HALF_UP: "half_up", "FLOOR": "floor"}
@@ -99,7 +100,7 @@ def _form(node: Node, b: Recorder) -> tuple[float, int, int, int]:
     return _one(b, "scale", b.reals(1)), int(_one(b, "zero_point", point)), int(span.min), int(span.max)
 
 
-@lowers("QuantizeLinear")
+@lowers("QuantizeLinear", batch=Batch.ANYWHERE)
 def quantize_linear(node: Node, b: Recorder) -> Tensor | Array:
     """Power-of-two scale and zero point 0, in front of DequantizeLinear."""
     if not isinstance(b.value(0), Tensor):
@@ -114,7 +115,7 @@ def quantize_linear(node: Node, b: Recorder) -> Tensor | Array:
     return dataclasses.replace(x, form=form)
 
 
-@lowers("DequantizeLinear")
+@lowers("DequantizeLinear", batch=Batch.ANYWHERE)
 def dequantize_linear(node: Node, b: Recorder) -> Tensor | Array:
     """Of constants with power-of-two scales and zero point 0, one or one per channel; or behind QuantizeLinear."""
     x = b.value(0)
@@ -132,7 +133,7 @@ def dequantize_linear(node: Node, b: Recorder) -> Tensor | Array:
 # QONNX
 
 
-@lowers("Quant", "IntQuant")
+@lowers("Quant", "IntQuant", batch=Batch.ANYWHERE)
 def quant(node: Node, b: Recorder) -> Tensor | Array:
     """Power-of-two scale, zero point 0, any width, one per channel for constants; ROUND, HALF_UP or FLOOR."""
     bits = int(_one(b, "bitwidth", b.constant(3)))

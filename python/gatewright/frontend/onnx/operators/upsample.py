@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gatewright.frontend.onnx.model import Node
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
+from gatewright.frontend.onnx.recorder import Recorder
 from gatewright.frontend.onnx.register import lowers
+from gatewright.frontend.onnx.tensor import Tensor
 from gatewright.ops.upsample import SHUFFLE
 
 HALVES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from gatewright.frontend.onnx.model import Node
-from gatewright.frontend.onnx.recorder import Recorder, Tensor
+from gatewright.frontend.onnx.recorder import Recorder
 from gatewright.frontend.onnx.register import lowers
+from gatewright.frontend.onnx.tensor import Tensor
 
 
 def sides(

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gatewright.fixed import Ints
+from gatewright.fixed import Fixed, Ints
 from gatewright.lower.qonnx.spelling import Call, spells
 from gatewright.lower.qonnx.values import TOKENS, Value
+from gatewright.lower.qonnx.writer import Writer
 from gatewright.ops.add import Add
 from gatewright.ops.concat import Concat
 from gatewright.ops.embedding import Embedding
@@ -117,12 +118,17 @@ def roll(call: Call) -> Value:
 @spells(Pwl)
 def pwl(call: Call) -> Value:
     """A table with one entry for every integer of the input."""
-    w, op, (x,) = call.writer, call.op, call.inputs
+    w, (x,) = call.writer, call.inputs
     fixed = x.kind.fixed
-    if fixed.width > MOST_TABLE_BITS:
-        raise w.refuse(f"a table over {fixed.width} bits", f"at most {MOST_TABLE_BITS}")
-    values = op.evaluate(np.arange(fixed.lo, fixed.hi + 1, dtype=np.int64))
-    return call.result(w.table(x.made, fixed, values, op.output), x.form)
+    return call.result(w.looked_up(x.made, fixed, entries(w, call.op, fixed)), x.form)
+
+
+def entries(w: Writer, table: Pwl, form: Fixed) -> str:
+    """The results of a function for every integer of `form`, the least one first, as a constant."""
+    if form.width > MOST_TABLE_BITS:
+        raise w.refuse(f"a table over {form.width} bits", f"at most {MOST_TABLE_BITS}")
+    values = table.evaluate(np.arange(form.lo, form.hi + 1, dtype=np.int64))
+    return w.constant(np.ldexp(values.astype(np.float64), -table.output.frac), w.kind(table.output.width), "table")
 
 
 @spells(Embedding)

@@ -18,7 +18,7 @@ from gatewright.ops.sparse_conv2d import SparseConv2d
 from gatewright.ops.sparse_linear import SparseLinear
 
 
-def _bits(x: Fixed, weight: Ints, bias: Ints, shift: Ints) -> int:
+def sum_bits(x: Fixed, weight: Ints, bias: Ints, shift: Ints) -> int:
     """Bits of the largest sum with bias and half a step, in steps of the finest constant of its channel."""
     peak = max(-x.lo, x.hi)
     sums = [peak * int(s) + abs(int(b)) for s, b in zip(_row_sums(weight), bias, strict=True)]
@@ -30,7 +30,7 @@ def _row_sums(weight: Ints) -> Ints:
     return np.asarray(np.abs(weight.reshape(len(weight), -1)).sum(axis=1), np.int64)
 
 
-def _weights(w: Writer, integers: Ints, frac: Ints, axis: int, width: int, kind: Any) -> str:
+def weights(w: Writer, integers: Ints, frac: Ints, axis: int, width: int, kind: Any) -> str:
     """Real weights behind a Quant node with one scale for each output channel."""
     shape = [-1 if k == axis else 1 for k in range(integers.ndim)]
     scale = np.ldexp(np.ones(len(frac)), -frac).reshape(shape)
@@ -57,11 +57,11 @@ def linear(call: Call) -> Value:
     """MatMul; one product per channel where every channel is a group; else a convolution with kernel 1."""
     w, op, (x,) = call.writer, call.op, call.inputs
     fixed, frac = x.kind.fixed, _frac(call)
-    bits = _bits(fixed, op.weight, op.bias, op.shift)
+    bits = sum_bits(fixed, op.weight, op.bias, op.shift)
     if op.groups > 1 and op.weight.shape == (op.groups, 1):
         kind = w.kind(max(bits, fixed.width))
         shape = [-1] + [1] * (len(w.shapes[x.made]) - 1 - x.axis)
-        weight = _weights(w, op.weight[:, 0], frac, 0, op.weight_width, kind)
+        weight = weights(w, op.weight[:, 0], frac, 0, op.weight_width, kind)
         made = w.cast(x.made, kind)
         sums = w.node("Mul", [made, w.reshape(weight, [op.groups, *shape[1:]])], w.shapes[made])
         return call.result(_finish(call, sums, x.axis), x.form)
@@ -71,7 +71,7 @@ def linear(call: Call) -> Value:
     kind = w.kind(max(bits, fixed.width))
     form: Form = VECTOR if x.tokens == 1 else TOKENS
     made = w.cast(x.at(form), kind)
-    weight = _weights(w, op.weight.T, frac, 1, op.weight_width, kind)
+    weight = weights(w, op.weight.T, frac, 1, op.weight_width, kind)
     sums = w.node("MatMul", [made, weight], (*w.shapes[made][:-1], len(op.weight)))
     return call.result(_finish(call, sums, len(w.shapes[sums]) - 1), form)
 
@@ -85,7 +85,7 @@ def _conv(call: Call, x: str, kernel: Ints, bits: int, sizes: tuple[int, ...], g
     fixed = call.inputs[0].kind.fixed
 
     def one(integers: Ints, shift: int, width: int) -> str:
-        weight = _weights(w, integers, frac - shift, 0, width, np.float32)
+        weight = weights(w, integers, frac - shift, 0, width, np.float32)
         shape = (w.shapes[x][0], len(kernel), *sizes)
         return w.node("Conv", [x, weight], shape, group=op.groups, **geometry)
 
@@ -117,7 +117,7 @@ def conv1d(call: Call) -> Value:
     if op.circular:
         name, left, right = circular(call.writer, name, 2, left, right), 0, 0
     geometry = {"strides": list(op.stride), "dilations": list(op.dilation), "pads": [left, right]}
-    bits = _bits(x.kind.fixed, op.weight, op.bias, op.shift)
+    bits = sum_bits(x.kind.fixed, op.weight, op.bias, op.shift)
     sums = _conv(call, name, op.weight, bits, (call.tokens,), geometry)
     return call.result(_finish(call, sums, 1), SEQUENCE)
 
@@ -136,7 +136,7 @@ def conv2d(call: Call) -> Value:
     pads = [top, left, bottom, right]
     geometry = {"strides": list(op.stride), "dilations": list(op.dilation), "pads": pads}
     sizes = window.out_shape(op.height * op.width)
-    bits = _bits(x.kind.fixed, op.weight, op.bias, op.shift)
+    bits = sum_bits(x.kind.fixed, op.weight, op.bias, op.shift)
     return call.result(_finish(call, _conv(call, name, op.weight, bits, sizes, geometry), 1), sizes)
 
 
