@@ -51,9 +51,9 @@ class Design:
         ring: layers that share one piece of hardware.
         lengths: that it is planned for; all the longest by default.
         solved: the scheduler's plan, if it chose the foldings; `plan` is there in any case.
-        sparse: matrices with many zeros multiply kept weights only, where that pays.
-        mixed: matrices whose channels need different widths are split by width, where that pays; a number says at how
-            many cycles per sequence.
+        sparse: matrices with many zeros multiply kept weights only, where that pays; a number says at how many cycles
+            per sequence.
+        mixed: matrices whose channels need different widths are split by width, where that pays; a number as above.
     """
 
     imported: Imported
@@ -62,7 +62,7 @@ class Design:
     ring: Ring | None = None
     lengths: Lengths | None = None
     solved: Plan | None = None
-    sparse: bool = True
+    sparse: bool | float = True
     mixed: bool | float = True
 
     @cached_property
@@ -407,13 +407,19 @@ def compile(
 
 
 def network(
-    imported: Imported, ring: Ring | None, board: boards.Board, sparse: bool = True, mixed: bool | float = True
+    imported: Imported,
+    ring: Ring | None,
+    board: boards.Board,
+    sparse: bool | float = True,
+    mixed: bool | float = True,
 ) -> Graph:
-    """The graph to build."""
+    """The graph to build; `sparse` and `mixed` may be cycles per sequence that are fast enough."""
     graph = imported.graph if ring is None else roll(imported.graph, ring)
     if mixed:
         graph = with_mixed(graph, board, None if mixed is True else mixed)
-    return with_sparse(graph, board) if sparse else graph
+    if sparse:
+        graph = with_sparse(graph, board, None if sparse is True else sparse)
+    return graph
 
 
 def fold(
@@ -436,9 +442,10 @@ def fold(
         GraphError: the layers of `ring` cannot share hardware.
     """
     wanted = objective if target is None else Resources(target)
+    pace = wanted.cycles if isinstance(wanted, Resources) else True
     # Parts have other names than the whole: what is folded by hand stays whole.
-    pace = mixed and not foldings and (wanted.cycles if isinstance(wanted, Resources) else True)
-    graph = network(imported, ring, board, sparse, pace)
+    kinds = {"sparse": sparse and pace, "mixed": mixed and not foldings and pace}
+    graph = network(imported, ring, board, **kinds)
     given = dict(foldings or {})
     names = {name for name, _ in all_nodes(graph)}
     for key in given:
@@ -447,6 +454,6 @@ def fold(
     given = {k: replace(f, banks=iterations(graph, k)) for k, f in given.items()}
     seen = None if lengths is None else Lengths.of(lengths)
     if set(given) == names:
-        return Design(imported, given, board, ring, seen, sparse=sparse, mixed=pace)
+        return Design(imported, given, board, ring, seen, **kinds)
     solved = plan(graph, board, wanted, seen, method, given)
-    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, sparse, pace)
+    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, **kinds)

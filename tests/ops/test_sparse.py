@@ -13,7 +13,7 @@ from harness import assert_equal, check_operator, job, single
 from gatewright import boards
 from gatewright.errors import GraphError
 from gatewright.fixed import Fixed, Ints
-from gatewright.graph import Folding, Graph, Length, Node, TensorType
+from gatewright.graph import Folding, Graph, Length, Node, TensorType, most_tokens
 from gatewright.lower import timing
 from gatewright.lower.rtl import lower
 from gatewright.ops.conv2d import Conv2d
@@ -114,6 +114,18 @@ def test_chosen_where_it_pays(density: float, m: int, block: int, wanted: dict[s
         return
     assert type(made) is SparseLinear and {k: getattr(made, k) for k in wanted} == wanted
     assert np.array_equal(made.weight, op.weight)
+
+
+def test_what_pays_depends_on_the_pace() -> None:
+    """Slow units find operands cheaply, fast ones do not: 20 % of the weights pay on average, 30 % only where slow."""
+    x = TensorType(N, 128, S8)
+
+    def pays(density: float, pace: float | None) -> bool:
+        graph = single(linear(Linear, kept(np.random.default_rng(5), 64, 128, density)), x)
+        return with_sparse(graph, U200, pace and pace * most_tokens(N)) is not graph
+
+    assert [pays(0.2, p) for p in (None, 16, 64, 2048)] == [True, False, True, True]
+    assert [pays(0.3, p) for p in (None, 16, 64, 2048)] == [False, False, False, True]
 
 
 def test_a_short_codebook_does_not_hide_zeros() -> None:

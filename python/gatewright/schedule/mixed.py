@@ -19,7 +19,7 @@ import numpy as np
 
 from gatewright.boards import Board
 from gatewright.fixed import Ints, enclosing
-from gatewright.graph import Folding, Graph, Node, TensorType, most_tokens
+from gatewright.graph import Folding, Graph, Node, TensorType
 from gatewright.ops._memory_cost import weigh
 from gatewright.ops.concat import Concat
 from gatewright.ops.conv1d import Conv1d
@@ -27,7 +27,7 @@ from gatewright.ops.conv2d import Conv2d
 from gatewright.ops.linear import Linear
 from gatewright.schedule.model import MOST, fabric
 from gatewright.schedule.rename import Route, route
-from gatewright.schedule.sparse import Curve, curve
+from gatewright.schedule.sparse import Curve, at_pace, curve, per_token
 
 MATRICES = (Linear, Conv1d, Conv2d)
 CUTS: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (4,), (6,), (2, 4), (3, 6), (4, 6))
@@ -179,8 +179,7 @@ def _curve(op: Any, kind: TensorType, hardware: Folding) -> Curve:
 
 def _whole(graph: Graph, node: Node, kind: TensorType, hardware: Folding, pace: float | None) -> Curve:
     """What a matrix costs as it is, at the pace that is asked for."""
-    each = None if pace is None else pace / most_tokens(graph.types[node.name].tokens)
-    return _at(_curve(node.op, kind, hardware), each)
+    return at_pace(_curve(node.op, kind, hardware), per_token(graph, node, pace))
 
 
 class _Gain:
@@ -201,12 +200,6 @@ class _Gain:
             made = _curve(fewer, replace(self.kind, channels=count), self.hardware)
             self.known[channels] = _saving([made], [channels], 0, self.whole)
         return self.known[channels]
-
-
-def _at(whole: Curve, cycles: float | None) -> Curve:
-    """Of a curve, the cheapest point that is fast enough, at the pace that is asked for; all of it where none is."""
-    enough = [] if cycles is None else [c for t, c in whole if t <= cycles]
-    return [(float(cycles), enough[-1])] if enough and cycles is not None else whole
 
 
 def _saving(parts: Sequence[Curve], sizes: Sequence[int], width: int, whole: Curve) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gatewright.boards import Board
-from gatewright.graph import Folding, Graph, Node, Op, TensorType
+from gatewright.graph import Folding, Graph, Node, Op, TensorType, most_tokens
 from gatewright.ops._matrix_cost import matrix_cost
 from gatewright.ops._memory_cost import weigh
 from gatewright.ops._sparse import REACHES, Sparse
@@ -34,18 +34,23 @@ Curve = list[tuple[float, float]]
 """(cycles per token, cost in look-up tables) of foldings, fewest cycles first; each cheaper than those before it."""
 
 
-def with_sparse(graph: Graph, board: Board) -> Graph:
-    """The graph with sparse operators where they pay on a board. What it computes stays equal bit for bit."""
+def with_sparse(graph: Graph, board: Board, pace: float | None = None) -> Graph:
+    """The graph with sparse operators where they pay on a board. What it computes stays equal bit for bit.
+
+    Args:
+        pace: cycles per sequence that are fast enough; by default, and inside a `Loop`, they have to pay at every speed
+            on average.
+    """
     hardware = fabric(board)
-    nodes = tuple(_node(n, graph.input_types(n), hardware) for n in graph.nodes)
+    nodes = tuple(_node(graph, n, hardware, pace) for n in graph.nodes)
     same = all(a is b for a, b in zip(nodes, graph.nodes, strict=True))
     return graph if same else replace(graph, nodes=nodes)
 
 
-def _node(node: Node, inputs: tuple[TensorType, ...], hardware: Folding) -> Node:
+def _node(graph: Graph, node: Node, hardware: Folding, pace: float | None) -> Node:
     if isinstance(node.op, Loop):
         return _loop(node, node.op, replace(hardware, banks=len(node.op.bodies)))
-    (op,) = chosen([node.op], [inputs], hardware)
+    (op,) = chosen([node.op], [graph.input_types(node)], hardware, per_token(graph, node, pace))
     return node if op is node.op else replace(node, op=op)
 
 
@@ -63,15 +68,17 @@ def _loop(node: Node, loop: Loop, hardware: Folding) -> Node:
     return replace(node, op=replace(loop, bodies=tuple(made))) if changed else node
 
 
-def chosen(ops: Sequence[Op], inputs: Sequence[tuple[TensorType, ...]], hardware: Folding) -> list[Op]:
-    """The operators of all iterations as sparse ones if that pays; else as they are."""
+def chosen(
+    ops: Sequence[Op], inputs: Sequence[tuple[TensorType, ...]], hardware: Folding, pace: float | None = None
+) -> list[Op]:
+    """The operators of all iterations as sparse ones if that pays, at this pace per token; else as they are."""
     first: Any = ops[0]
     if type(first) not in SPARSE or first.groups != 1 or any(o.coded for o in ops):  # type: ignore[attr-defined]
         return list(ops)
     weights = [o.weight for o in ops]  # type: ignore[attr-defined]
     if max(np.count_nonzero(w) / w.size for w in weights) > DENSEST:
         return list(ops)
-    found = best(ops, inputs[0][0], hardware)
+    found = best(ops, inputs[0][0], hardware, pace)
     if found is None:
         return list(ops)
     return [sparse(o, found, [w for k, w in enumerate(weights) if k != at]) for at, o in enumerate(ops)]
@@ -91,10 +98,11 @@ def sparse(op: Op, how: dict[str, Any], others: Sequence[Any] = ()) -> Op:
     return made(**kept, **how, others=tuple(others))
 
 
-def best(ops: Sequence[Op], x: TensorType, hardware: Folding) -> dict[str, Any] | None:
+def best(ops: Sequence[Op], x: TensorType, hardware: Folding, pace: float | None = None) -> dict[str, Any] | None:
     """The way to find operands that saves most at equal cycles; None if none saves anything.
 
-    Saving is the mean logarithm of cost at the cycles of all dense foldings on the curve of cycles against cost.
+    Saving is the logarithm of cost at this pace; without one, its mean at the cycles of all dense foldings on the curve
+    of cycles against cost.
     """
     first: Any = ops[0]
     dense = first.matrix(x.fixed)
@@ -103,6 +111,7 @@ def best(ops: Sequence[Op], x: TensorType, hardware: Folding) -> dict[str, Any] 
         for f in (_on(f, hardware) for f in dense.foldings())
         if f.simd * f.pe * f.tokens <= MOST
     )
+    wanted = at_pace(wanted, pace)
     found, least = None, 0.0
     for how in ways(ops):
         unit = _unit(sparse(first, how, [o.weight for o in ops[1:]]), x)  # type: ignore[attr-defined]
@@ -133,6 +142,17 @@ def curve(points: Iterator[tuple[float, float]]) -> Curve:
         if not found or cost < found[-1][1]:
             found.append((cycles, cost))
     return found
+
+
+def per_token(graph: Graph, node: Node, pace: float | None) -> float | None:
+    """Cycles per token of a node's result at a pace per sequence."""
+    return None if pace is None else pace / most_tokens(graph.types[node.name].tokens)
+
+
+def at_pace(whole: Curve, cycles: float | None) -> Curve:
+    """Of a curve, the cheapest point that is fast enough, at the pace that is asked for; all of it where none is."""
+    enough = [] if cycles is None else [c for t, c in whole if t <= cycles]
+    return [(float(cycles), enough[-1])] if enough and cycles is not None else whole
 
 
 def saving(ours: Curve, wanted: Curve) -> float:
