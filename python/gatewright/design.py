@@ -444,8 +444,8 @@ def fold(
     wanted = objective if target is None else Resources(target)
     pace = wanted.cycles if isinstance(wanted, Resources) else True
     # Parts have other names than the whole: what is folded by hand stays whole.
-    kinds = {"sparse": sparse and pace, "mixed": mixed and not foldings and pace}
-    graph = network(imported, ring, board, **kinds)
+    thin, split = sparse and pace, mixed and not foldings and pace
+    graph = network(imported, ring, board, thin, split)
     given = dict(foldings or {})
     names = {name for name, _ in all_nodes(graph)}
     for key in given:
@@ -454,6 +454,6 @@ def fold(
     given = {k: replace(f, banks=iterations(graph, k)) for k, f in given.items()}
     seen = None if lengths is None else Lengths.of(lengths)
     if set(given) == names:
-        return Design(imported, given, board, ring, seen, **kinds)
+        return Design(imported, given, board, ring, seen, None, thin, split)
     solved = plan(graph, board, wanted, seen, method, given)
-    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, **kinds)
+    return Design(imported, {k: c.key for k, c in solved.chosen.items()}, board, ring, seen, solved, thin, split)

@@ -6,6 +6,7 @@ A value is an integer times a power of two, `integer * 2**-frac`. Integers trave
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,3 +139,13 @@ def on_grid(values: npt.ArrayLike, width: int, signed: bool = True) -> Fixed | N
 def as_json(fmt: Fixed) -> dict[str, Any]:
     """Plain dictionary of a format, for files."""
     return {"width": fmt.width, "frac": fmt.frac, "signed": fmt.signed}
+
+
+def as_integers(*formats: Fixed) -> list[int]:
+    """Width, frac and sign of each format in one list, for calls in traced graphs and for checkpoints."""
+    return [int(n) for f in formats for n in (f.width, f.frac, f.signed)]
+
+
+def from_integers(numbers: Sequence[int]) -> list[Fixed]:
+    """Inverse of `as_integers`."""
+    return [Fixed(w, f, bool(s)) for w, f, s in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)]

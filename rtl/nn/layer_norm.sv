@@ -69,14 +69,10 @@ module layer_norm #(
   localparam int unsigned Channels = Lanes * Beats;
   localparam int unsigned XWidth = InWidth + (InSigned ? 0 : 1);
   localparam int unsigned SumWidth = XWidth + $clog2(Channels);
-  localparam int unsigned SquareWidth = 2 * XWidth - 1 + $clog2(Channels);
+  localparam int unsigned ProductWidth = 2 * XWidth - 1;
+  localparam int unsigned SquareWidth = ProductWidth + $clog2(Channels);
   localparam int unsigned HalfBits = VarianceWidth > 2 ? $clog2((VarianceWidth + 1) / 2) : 1;
   localparam int unsigned FactorWidth = 17 + $clog2(Channels + 1);
-  localparam int unsigned RowWidth = Lanes * (GammaWidth + BetaWidth);
-  localparam int unsigned BeatBits = Beats > 1 ? $clog2(Beats) : 1;
-  localparam int unsigned CoefficientWidth = ScaledWidth + FactorWidth + HalfBits;
-  /// Beats that arrive between a token's final one and its first that is normalised.
-  localparam int unsigned Latency = 15 + $clog2(Lanes);
 
   // Constants: epsilon once per token, a round of gamma and beta per token.
   logic [Lanes*InWidth-1:0] t_data;
@@ -104,47 +100,35 @@ module layer_norm #(
       .m_data(epsilon), .m_valid(epsilon_valid), .m_ready(epsilon_ready)
   );
 
-  logic [RowWidth-1:0] row;
-  logic row_valid, row_ready;
-  store #(
-      .Depth(Beats), .Width(RowWidth), .Banks(Banks), .Load(Load)
-  ) u_rows (
-      .clk, .rst, .w_data(y_data), .w_valid(y_valid), .w_last(y_last), .w_ready(y_ready),
-      .x_data, .x_valid, .x_last, .x_ready,
-      .b_data(r_data[BankBits+:BankBits]), .b_valid(r_valid[1]), .b_ready(r_ready[1]),
-      .m_data(row), .m_valid(row_valid), .m_ready(row_ready)
-  );
-
   // Every beat goes to the sums and into a buffer that holds a token and what follows while its root is computed.
-  logic go, room;
-  logic [Lanes*InWidth-1:0] x_data_q;
-  logic x_held, x_last_q, fire;
-  logic [BeatBits-1:0] beat_q;
-  wire logic final_beat = beat_q == BeatBits'(Beats - 1);
-  assign t_ready = go && room;
-  stream_fifo #(
-      .Width(Lanes * InWidth), .Depth(Beats + Latency)
-  ) u_buffer (
-      .clk, .rst, .s_data(t_data), .s_valid(t_valid && t_ready), .s_last(t_last), .s_ready(room),
-      .m_data(x_data_q), .m_valid(x_held), .m_last(x_last_q), .m_ready(fire)
-  );
-
+  logic go, room, total_valid, square_valid;
+  logic [Lanes*ProductWidth-1:0] products;
   logic [SumWidth-1:0] total;
   logic [SquareWidth-1:0] squares;
-  logic total_valid;
-  moments #(
-      .Lanes(Lanes), .Beats(Beats), .InWidth(InWidth), .InSigned(InSigned), .SumWidth(SumWidth),
-      .SquareWidth(SquareWidth)
-  ) u_moments (
-      .clk, .rst, .enable(go), .s_data(t_data), .s_valid(t_valid && room),
-      .m_sum(total), .m_square(squares), .m_valid(total_valid)
+  assign t_ready = go && room;
+  always_comb begin
+    for (int unsigned l = 0; l < Lanes; l++) begin
+      logic signed [XWidth-1:0] x;
+      x = InSigned ? XWidth'(signed'(t_data[l*InWidth+:InWidth])) : XWidth'(t_data[l*InWidth+:InWidth]);
+      products[l*ProductWidth+:ProductWidth] = ProductWidth'(x) * ProductWidth'(x);
+    end
+  end
+  token_sum #(
+      .Lanes(Lanes), .Beats(Beats), .InWidth(InWidth), .InSigned(InSigned), .SumWidth(SumWidth)
+  ) u_sum (
+      .clk, .rst, .enable(go), .s_data(t_data), .s_valid(t_valid && room), .m_sum(total), .m_valid(total_valid)
+  );
+  token_sum #(
+      .Lanes(Lanes), .Beats(Beats), .InWidth(ProductWidth), .InSigned(1'b0), .SumWidth(SquareWidth)
+  ) u_squares (
+      .clk, .rst, .enable(go), .s_data(products), .s_valid(t_valid && room), .m_sum(squares), .m_valid(square_valid)
   );
 
-  logic [FactorWidth-1:0] factor, root_factor;
-  logic signed [ScaledWidth-1:0] offset;
-  logic [ScaledWidth-1:0] root_offset;
-  logic [HalfBits-1:0] half, root_half;
-  logic root_valid, root_room, token_valid, unused_last;
+  logic [FactorWidth-1:0] factor;
+  logic [ScaledWidth-1:0] offset;
+  logic [HalfBits-1:0] half;
+  logic root_valid, root_room;
+  wire logic unused_square_valid = square_valid;
   assign go = root_room && (epsilon_valid || !total_valid);
   assign epsilon_ready = root_room && total_valid;
   norm_factors #(
@@ -152,75 +136,24 @@ module layer_norm #(
       .EpsilonWidth(EpsilonWidth), .VarianceWidth(VarianceWidth), .OffsetWidth(ScaledWidth)
   ) u_factors (
       .clk, .rst, .enable(go), .s_sum(total), .s_square(squares), .s_epsilon(epsilon), .s_valid(total_valid),
-      .m_factor(root_factor), .m_offset(root_offset), .m_half(root_half), .m_valid(root_valid)
-  );
-  stream_fifo #(
-      .Width(CoefficientWidth), .Depth(4)
-  ) u_tokens (
-      .clk, .rst, .s_data({root_offset, root_factor, root_half}), .s_valid(root_valid && go), .s_last(1'b0),
-      .s_ready(root_room), .m_data({offset, factor, half}), .m_valid(token_valid), .m_last(unused_last),
-      .m_ready(fire && final_beat)
+      .m_factor(factor), .m_offset(offset), .m_half(half), .m_valid(root_valid)
   );
 
-  // Normalise, scale, shift.
-  logic signed [ScaledWidth-1:0] scaled_q[Lanes], scaled_d[Lanes];
-  logic signed [ZWidth-1:0] z_q[Lanes], z_d[Lanes];
-  logic signed [OutSumWidth-1:0] sum_q[Lanes], sum_d[Lanes];
-  logic [HalfBits-1:0] half_q;
-  logic scaled_valid_q, z_valid_q, sum_valid_q, scaled_last_q, z_last_q, sum_last_q, out_ready;
-  wire logic enable = out_ready && (row_valid || !z_valid_q);
-  assign fire = x_held && token_valid && enable;
-  assign row_ready = out_ready && z_valid_q;
-
-  always_comb begin
-    for (int unsigned l = 0; l < Lanes; l++) begin
-      logic signed [XWidth-1:0] x;
-      logic signed [GammaWidth-1:0] gamma;
-      logic signed [BetaWidth-1:0] beta;
-      x = InSigned ? XWidth'(signed'(x_data_q[l*InWidth+:InWidth])) : XWidth'(x_data_q[l*InWidth+:InWidth]);
-      scaled_d[l] = ScaledWidth'(x) * ScaledWidth'(signed'({1'b0, factor})) - offset;
-      z_d[l] = ZWidth'((scaled_q[l] >>> 1) >>> half_q);
-      {beta, gamma} = row[l*(GammaWidth+BetaWidth)+:GammaWidth+BetaWidth];
-      sum_d[l] = OutSumWidth'(z_q[l]) * OutSumWidth'(gamma) + OutSumWidth'(beta);
-    end
-  end
-
-  always_ff @(posedge clk) begin
-    if (fire) beat_q <= final_beat ? '0 : beat_q + 1'b1;
-    if (enable) begin
-      scaled_q <= scaled_d;
-      half_q <= half;
-      scaled_valid_q <= fire;
-      scaled_last_q <= x_last_q;
-      z_q <= z_d;
-      z_valid_q <= scaled_valid_q;
-      z_last_q <= scaled_last_q;
-      sum_q <= sum_d;
-      sum_valid_q <= z_valid_q;
-      sum_last_q <= z_last_q;
-    end
-    if (rst) begin
-      beat_q <= '0;
-      scaled_valid_q <= 1'b0;
-      z_valid_q <= 1'b0;
-      sum_valid_q <= 1'b0;
-    end
-  end
-
-  logic [Lanes*OutWidth-1:0] out;
-  for (genvar l = 0; l < Lanes; l++) begin : gen_lane
-    wire logic signed [OutSumWidth-1:0] shifted = sum_q[l] >>> Shift;
-    round_saturate #(
-        .InWidth(OutSumWidth), .InSigned(1'b1), .Shift(0), .OutWidth(OutWidth), .OutSigned(OutSigned)
-    ) u_saturate (.x(shifted), .y(out[l*OutWidth+:OutWidth]));
-  end
-  stream_skid #(.Width(Lanes * OutWidth)) u_skid (
-      .clk, .rst, .s_data(out), .s_valid(sum_valid_q && enable), .s_last(sum_last_q), .s_ready(out_ready),
-      .m_data, .m_valid, .m_last, .m_ready
+  norm_lanes #(
+      .Lanes(Lanes), .Beats(Beats), .Waiting(15 + $clog2(Lanes)), .Banks(Banks), .InWidth(InWidth),
+      .InSigned(InSigned), .FactorWidth(FactorWidth), .OffsetWidth(ScaledWidth), .HalfBits(HalfBits), .ZWidth(ZWidth),
+      .GammaWidth(GammaWidth), .BetaWidth(BetaWidth), .OutSumWidth(OutSumWidth), .Shift(Shift), .OutWidth(OutWidth),
+      .OutSigned(OutSigned), .Load(Load)
+  ) u_lanes (
+      .clk, .rst, .s_data(t_data), .s_valid(t_valid && t_ready), .s_last(t_last), .s_ready(room),
+      .f_factor(factor), .f_offset(offset), .f_half(half), .f_valid(root_valid && go), .f_ready(root_room),
+      .m_data, .m_valid, .m_last, .m_ready,
+      .b_data(r_data[BankBits+:BankBits]), .b_valid(r_valid[1]), .b_ready(r_ready[1]),
+      .w_data(y_data), .w_valid(y_valid), .w_last(y_last), .w_ready(y_ready),
+      .x_data, .x_valid, .x_last, .x_ready
   );
 
   `CHECK_STABLE(s_stable, s_valid, s_ready, {s_last, s_data})
-  `CHECK_NEVER(whole_token, fire && x_last_q && !final_beat, "`last` inside a token")
 endmodule
 
 `default_nettype wire

@@ -170,6 +170,8 @@ def test_design(designs: dict[bool, Design], tmp_path: Any) -> None:
     assert np.array_equal(whole.run(x), split.run(x))
     found = split.verify(x, ["golden", "rtl"], stall=0.3)
     found.check()
+    free = split.verify(x, ["rtl"])
+    assert free.rows[-1].cycles == free.predicted
     fabric = [i.parameters.get("Fabric", 0) for i in split.rtl.instances.values()]
     assert sum(fabric) == 1
     split.save(tmp_path)

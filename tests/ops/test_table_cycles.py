@@ -11,6 +11,7 @@ from gatewright.graph import Folding, Length, Op, TensorType
 from gatewright.ops._functions import Kind
 from gatewright.ops.embedding import Embedding
 from gatewright.ops.layer_norm import LayerNorm
+from gatewright.ops.mad_norm import MadNorm
 from gatewright.ops.pwl import Pwl
 from gatewright.sim.batch import run_all
 from gatewright.sim.executors import executors
@@ -25,6 +26,8 @@ CASES: list[tuple[Op, TensorType, Folding]] = [
     (Pwl.of(Kind.GELU, S10, Fixed(8, 4)), TensorType(N, 6, S10), Folding(lanes=2)),
     (LayerNorm(GAMMA, GAMMA, 3, 12, S16), TensorType(N, 24, S16), Folding(lanes=4)),
     (LayerNorm(GAMMA, GAMMA, 3, 12, S16, centred=False), TensorType(N, 24, S16), Folding(lanes=24)),
+    (MadNorm(GAMMA, GAMMA, 3, 12, S16), TensorType(N, 24, S16), Folding(lanes=4)),
+    (MadNorm(GAMMA, GAMMA, 3, 12, S16), TensorType(N, 24, S16), Folding(lanes=24)),
     (Embedding(TABLE, np.zeros((0, 12), np.int64), 0, 0, S16), TensorType(N, 1, U5), Folding(pe=3)),
     (Embedding(TABLE, np.ones((23, 12), np.int64), 0, 0, S16), TensorType(N, 1, U5), Folding(pe=12)),
 ]

@@ -45,23 +45,24 @@ def parametrized(model: nn.Module, kind: type[P]) -> dict[str, P]:
 
 
 def alone(layer: Any, path: str, allowed: str) -> None:
-    """Check that the weight's parametrisation is the only one of its layer.
+    """Check that the weight has one parametrisation; the bias may have one that goes with it (`irnn.Offset`).
 
     Args:
         path: of the layer, for the message.
         allowed: what is to be alone.
 
     Raises:
-        UnsupportedError: it is not.
+        UnsupportedError: it has several, or other tensors of the layer have some.
     """
-    if len(layer.parametrizations) > 1 or len(layer.parametrizations["weight"]) > 1:
+    if set(layer.parametrizations) - {"weight", "bias"} or any(len(p) > 1 for p in layer.parametrizations.values()):
         raise UnsupportedError(path, "several parametrisations", allowed, "remove the others first")
 
 
 def plain(layer: Any) -> None:
-    """Make what a layer computes with its weight, and drop the weight's parametrisations; the layer is a copy."""
-    weight = layer.weight.detach().clone()
+    """Make what a layer computes with its parameters, and drop their parametrisations; the layer is a copy."""
+    found = {name: getattr(layer, name).detach().clone() for name in layer.parametrizations}
     # `remove_parametrizations` would take the property from the class, which a copy shares with its original.
     layer.__class__ = parametrize.type_before_parametrizations(layer)
     del layer._modules["parametrizations"]
-    layer.weight = nn.Parameter(weight)
+    for name, value in found.items():
+        setattr(layer, name, nn.Parameter(value))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,6 +17,8 @@ from gatewright.ops._recurrent import Cell
 
 LAYERS = {name: c for c in Cell for name in (f"aten.{c.value}.input", f"gatewright.{c.value}_layers.default")}
 """Calls by their overloads: PyTorch's own, and what tracing makes of its modules (`nn.recurrent`)."""
+STATED = "gatewright.recurrence.default"
+"""Call of a layer that is trained in integers (`nn.recurrence`): taken apart already, with its own formats."""
 ORDER = {Cell.LSTM: (0, 2, 1, 3), Cell.GRU: (0, 1, 2)}
 """PyTorch's gates (i, f, g, o and r, z, n) in the order of `Recurrent`."""
 INNER = ("gate", "state", "argument")
@@ -36,14 +38,13 @@ def split_recurrent(program: Program) -> Program:
     renamed: dict[str, Ref] = {}
     readers = program.readers
     for step in program.steps:
-        if step.target not in LAYERS:
+        if step.target not in (*LAYERS, STATED):
             if step.name not in renamed:
                 steps.append(step)
             continue
-        _check(step)
         after = readers[step.name]
         final = bool(after) and all(_is_last(s, step) for s in after) and step.name != program.output
-        made = _layers(step, final)
+        made = _stated(step, final) if step.target == STATED else _layers(step, final)
         if final:
             renamed |= {s.name: Ref(step.name) for s in after}
         steps += made
@@ -85,6 +86,7 @@ def _layers(step: Step, final: bool) -> list[Step]:
     """All layers of one call; the last step has its name."""
     import torch
 
+    _check(step)
     args, cell, last = step.args, LAYERS[step.target], step.args["input"]
     each = len(args["params"]) // args["num_layers"]
     assert step.shape is not None
@@ -104,13 +106,13 @@ def _layers(step: Step, final: bool) -> list[Step]:
     if not args["batch_first"]:
         last = turned(f"{step.name}_input", last, (*item, args["params"][0].shape[1]))
     for layer in range(args["num_layers"]):
-        weight, hidden, bias, own = _weights(cell, args["params"][layer * each : (layer + 1) * each])
+        weight, hidden, bias, own = in_order(cell, args["params"][layer * each : (layer + 1) * each])
         top = layer == args["num_layers"] - 1
         name = step.name if top and (args["batch_first"] or final) else f"{step.name}_{layer}"
         given = {"input": last, "weight": weight, "bias": bias}
         wide = (*item, len(weight))
         last = add(f"{step.name}_{layer}_gates", "aten.linear.default", torch.ops.aten.linear.default, given, wide)
-        given = {"input": last, "weight": hidden, "bias": own, "final": final and top}
+        given = {"input": last, "weight": hidden, "bias": own, "final": final and top, "formats": None}
         shape = (item[0], hidden.shape[1]) if final and top else (*item, hidden.shape[1])
         last = add(name, f"gatewright.{cell.value}", _function(cell), given, shape)
     if not args["batch_first"] and not final:
@@ -118,8 +120,24 @@ def _layers(step: Step, final: bool) -> list[Step]:
     return steps
 
 
-def _weights(cell: Cell, params: list[Array]) -> tuple[Array, Array, Array, Array]:
-    """Weights of the input and of h, bias of either, with gates in our order.
+def _stated(step: Step, final: bool) -> list[Step]:
+    """The recurrence of a call that brings its formats; the last step has its name."""
+    import torch
+
+    cell, shape, turned = Cell(step.args["cell"]), step.shape, not step.args["batch_first"] and not final
+    assert shape is not None
+    item = shape[:2] if step.args["batch_first"] else (shape[1], shape[0])
+    given = {name: step.args[name] for name in ("input", "weight", "bias", "formats")} | {"final": final}
+    name, after = f"{step.name}_0" if turned else step.name, (item[0], shape[2]) if final else (*item, shape[2])
+    made = [Step(name, f"gatewright.{cell.value}", _function(cell), given, after, step.path, INNER)]
+    if turned:
+        back = {"self": Ref(name), "dim0": 0, "dim1": 1}
+        made.append(Step(step.name, "aten.transpose.int", torch.ops.aten.transpose.int, back, shape, step.path))
+    return made
+
+
+def in_order(cell: Cell, params: Sequence[Array]) -> tuple[Array, Array, Array, Array]:
+    """Weights of the input and of h, bias of either, with gates in our order, from PyTorch's.
 
     A GRU scales what comes from h by the reset gate, so its bias stays there; all others can come before.
     """
@@ -140,7 +158,7 @@ def _weights(cell: Cell, params: list[Array]) -> tuple[Array, Array, Array, Arra
 def _function(cell: Cell) -> Callable[..., tuple[Any, ...]]:
     """The recurrence of a batch of one as PyTorch tensors, then what formats inside are chosen for."""
 
-    def run(input: Any, weight: Any, bias: Any, final: bool) -> tuple[Any, ...]:
+    def run(input: Any, weight: Any, bias: Any, final: bool, formats: Any) -> tuple[Any, ...]:
         import torch
 
         found = _recurrent.run(cell, input[0].numpy(), weight.numpy(), bias.numpy())

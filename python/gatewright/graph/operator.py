@@ -133,6 +133,8 @@ class Op(ABC):
     """Number of inputs; None for two or more."""
     free_points: ClassVar[bool] = False
     """In a `Loop`, binary points of inputs and output may differ between iterations."""
+    in_series: ClassVar[bool] = False
+    """The beats of a token are those of the first input, then those of the next one."""
     each_token: ClassVar[bool] = False
     """Output token t depends on token t of every input and on nothing else, not even on t."""
 

@@ -9,7 +9,7 @@ from math import gcd
 
 import numpy as np
 
-from gatewright.graph import Folding, Graph, Instance, Node, Stage
+from gatewright.graph import Folding, Graph, Instance, Node, Stage, TensorType
 from gatewright.lower.depths import Depth
 from gatewright.scheduler.pipeline import LINK, NOTHING, Operator, Source
 
@@ -89,21 +89,23 @@ class Walk:
         # Whatever collects a token first takes longer.
         streams = in_turn and set(instance.in_lanes) == {instance.out_lanes} and stages[0][0].latency <= LANE_LATENCY
         slow = _interval(stages[0]) if in_turn and not streams else 0
-        inputs = [self.link((node.name, i), v, instance.in_lanes[i], slow) for i, v in enumerate(node.inputs)]
+        lead = _leads(types, instance.in_lanes) if node.op.in_series else (0,) * len(types)
+        inputs = [self.link((node.name, i), v, instance.in_lanes[i], slow, lead[i]) for i, v in enumerate(node.inputs)]
         out = Value.outside(counts, channels, instance.out_lanes)
         self._place(node.name, inputs, stages, out, streams)
 
-    def link(self, at: tuple[str, int], name: str, wanted: int, slow: int = 0) -> str:
+    def link(self, at: tuple[str, int], name: str, wanted: int, slow: int = 0, lead: int = 0) -> str:
         """What stands between a value and an operator that reads it: width change and FIFO, or nothing.
 
         Args:
             slow: cycles per token of an operator that keeps tokens.
+            lead: cycles that a token's last beat has to be there before the operator is done with the token.
         """
         depth, value = self.queues.get(at), self.values[name]
-        if depth is None and value.lanes == wanted:
+        if depth is None and value.lanes == wanted and not lead:
             return name
         # A change between lanes of which neither divides the other goes through their common divisor.
-        narrow, latency, held = gcd(value.lanes, wanted), 0, LINK
+        narrow, latency, held = gcd(value.lanes, wanted), lead, LINK
         if value.lanes > narrow:
             # The final beat is shifted out part by part, behind all parts before it.
             latency += max(value.lanes // narrow, value.channels // narrow - value.spread)
@@ -158,6 +160,12 @@ class Walk:
         """The operators collected so far, which are then forgotten."""
         found, self.operators = tuple(self.operators), []
         return found
+
+
+def _leads(types: Sequence[TensorType], lanes: Sequence[int]) -> tuple[int, ...]:
+    """Beats per token of all inputs behind each one, which only follow its last beat."""
+    beats = [t.channels // n for t, n in zip(types, lanes, strict=True)]
+    return tuple(sum(beats[i + 1 :]) for i in range(len(beats)))
 
 
 def _interval(stages: Sequence[Stage]) -> int:

@@ -31,7 +31,7 @@ class AttentionBound:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """Some queries of one head: chosen keys, octaves below the maximum, weights, result."""
 
     index: Ints
@@ -41,7 +41,7 @@ class _Rows:
     result: Floats
 
 
-def _rows(q: Floats, k: Floats, v: Floats, index: Ints, kept: npt.NDArray[np.bool_], scale: float) -> _Rows:
+def _rows(q: Floats, k: Floats, v: Floats, index: Ints, kept: npt.NDArray[np.bool_], scale: float) -> Rows:
     scores = np.take_along_axis(q @ k.T, index, 1) * (scale * np.log2(np.e))
     peak = np.where(kept, scores, -np.inf).max(axis=1, keepdims=True)
     octaves = np.where(kept, peak - scores, np.inf)
@@ -50,7 +50,7 @@ def _rows(q: Floats, k: Floats, v: Floats, index: Ints, kept: npt.NDArray[np.boo
     weight = power / total
     spread = np.zeros((len(q), len(k)))
     np.put_along_axis(spread, index, weight, 1)
-    return _Rows(index, octaves, weight, total, spread @ v)
+    return Rows(index, octaves, weight, total, spread @ v)
 
 
 def attention_real(
@@ -90,11 +90,11 @@ def attention_bound(
             parts[0][h, rows] = found.result
             if not bounds:
                 continue
-            parts[1][h, rows] = _own(found, v[h], relative)
+            parts[1][h, rows] = own_error(found, v[h], relative)
             if any(e[h].any() for e in (of_q, of_k, of_v)):
                 moved = np.abs(q[h, rows]) @ of_k[h].T + of_q[h, rows] @ (np.abs(k[h]) + of_k[h]).T
-                sure = _sure(found, v[h], of_v[h], scale * np.take_along_axis(moved, index, 1), kept)
-                unsure = _range(found.result, v[h], of_v[h], rows, causal)
+                sure = moved_error(found, v[h], of_v[h], scale * np.take_along_axis(moved, index, 1), kept)
+                unsure = range_error(found.result, v[h], of_v[h], rows, causal)
                 open_ = doubt[0][h, rows] | _any_allowed(doubt[1][h], rows, causal)
                 parts[2][h, rows] = np.where(open_[:, None], unsure, np.minimum(sure, unsure))
     return AttentionBound(*(p.transpose(1, 0, 2).reshape(inputs[0][0].shape) for p in parts))
@@ -117,7 +117,7 @@ def _any_allowed(doubt: npt.NDArray[np.bool_], rows: slice, causal: bool) -> npt
     return np.full(rows.stop - rows.start, bool(doubt.any()))
 
 
-def _deviation(found: _Rows, amount: Floats, v: Floats) -> Floats:
+def _deviation(found: Rows, amount: Floats, v: Floats) -> Floats:
     """[m, d] sum over the chosen keys of amount * |v - result|."""
     result = np.empty_like(found.result)
     for row, (index, weight) in enumerate(zip(found.index, amount, strict=True)):
@@ -125,7 +125,7 @@ def _deviation(found: _Rows, amount: Floats, v: Floats) -> Floats:
     return result
 
 
-def _own(found: _Rows, v: Floats, relative: float) -> Floats:
+def own_error(found: Rows, v: Floats, relative: float) -> Floats:
     """What integer weights change.
 
     With a_j the integer weights over 2**16 and E_j the ideal ones, and y the ideal result,
@@ -137,7 +137,7 @@ def _own(found: _Rows, v: Floats, relative: float) -> Floats:
     return moved + softmax.RECIPROCAL_RELATIVE * (np.abs(found.result) + moved)
 
 
-def _sure(found: _Rows, v: Floats, of_v: Floats, moved: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
+def moved_error(found: Rows, v: Floats, of_v: Floats, moved: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
     """The chosen keys stay: no weight changes by more than the factor exp(2 * largest move of a score)."""
     largest = np.where(kept, moved, 0.0).max(axis=1, keepdims=True)
     factor = np.expm1(np.minimum(2 * largest, 80.0))
@@ -145,7 +145,7 @@ def _sure(found: _Rows, v: Floats, of_v: Floats, moved: Floats, kept: npt.NDArra
     return values + _deviation(found, factor * found.weight, v)
 
 
-def _range(result: Floats, v: Floats, of_v: Floats, rows: slice, causal: bool) -> Floats:
+def range_error(result: Floats, v: Floats, of_v: Floats, rows: slice, causal: bool) -> Floats:
     """Whatever is chosen, the result lies between the least and the greatest value that the query may see."""
     low, high = v - of_v, v + of_v
     if causal:

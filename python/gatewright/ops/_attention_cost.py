@@ -41,7 +41,7 @@ def _signed(form: Fixed) -> int:
     return form.width + (not form.signed)
 
 
-def _ram(bits: int, depth: int, ultra: bool) -> Cost:
+def ram(bits: int, depth: int, ultra: bool) -> Cost:
     """A memory with one write and one registered read port."""
     if ultra and depth >= ULTRA_DEPTH:
         return Cost(uram288=ceil(bits / 72) * ceil(depth / 4096))
@@ -57,9 +57,9 @@ def _memory(op: TopKAttention, folding: Folding, shape: Shape, rows: list[int]) 
     slots, blocks = shape.groups * shape.blocks * shape.keys, shape.groups * shape.blocks
     total = Cost(lut=250, ff=sum(rows) + 300)
     for bits in rows:
-        total += _ram(bits, slots, folding.ultra)
+        total += ram(bits, slots, folding.ultra)
     for _ in range(shape.keys):
-        total += _ram(op.bits * shape.dim, blocks, folding.ultra)
+        total += ram(op.bits * shape.dim, blocks, folding.ultra)
     constants = LEVELS[op.bits] * rows[0] / shape.dim + 40
     return total + Cost(lut=0.6 * (rows[0] + 2 * constants), ff=2 * rows[0] + 5 * constants)
 
@@ -108,7 +108,7 @@ def _weights(score: int, shape: Shape) -> Cost:
 
 def _mean(op: TopKAttention, shape: Shape, v: TensorType) -> Cost:
     """A product and an accumulator per channel, the sums on hold, the reciprocal, normalisation."""
-    total, out = op.weighted(v, shape.top).width, op.output.width
+    total, out = softmax.weighted(v.fixed, shape.top).width, op.output.width
     product = _signed(v.fixed) + softmax.EXP_BITS + 1
     wide = 2 if total > 27 else 1
     return Cost(

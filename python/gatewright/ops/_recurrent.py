@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gatewright.fixed import Floats, Ints
+from gatewright.fixed import Fixed, Floats, Ints, from_integers
 from gatewright.ops._functions import sigmoid
 
 if TYPE_CHECKING:
+    from gatewright.frontend.call import TorchCall
     from gatewright.ops.recurrent import Recurrent
 
 
@@ -43,6 +44,35 @@ class Shifts(NamedTuple):
     state: int
     argument: int
     output: int
+
+
+class Forms(NamedTuple):
+    """Formats of a layer: its input u, and what `Recurrent` names; `activation` is that of gates and tanh."""
+
+    input: Fixed
+    gate: Fixed
+    argument: Fixed
+    state: Fixed
+    output: Fixed
+    activation: Fixed
+
+    @classmethod
+    def chosen(cls, call: TorchCall) -> Forms:
+        """What calibration says, or what the call states: a layer trained in integers keeps its formats."""
+        x = call.input().fixed
+        if stated := call.arg("formats"):
+            found = cls(*from_integers(stated))
+            if found.input != x:
+                call.refuse("input", x, f"{found.input}, with which the layer was trained")
+            return found
+        bits = call.config.activation_bits
+        # One bit more than the widest result of a gate needs: tanh has a sign.
+        act = Fixed(min(bits + 1, 16), min(bits, 15))
+        output, state = call.inner("", bits), call.inner("state", min(2 * bits, 16))
+        # Beyond this a gate and tanh are within half a step of their limits.
+        gate = call.inner("gate", bits, limit=(act.frac + 1) * np.log(2))
+        argument = call.inner("argument", bits, limit=(act.frac + 2) * np.log(2) / 2)
+        return cls(x, gate, argument, state, output, act)
 
 
 @dataclass(frozen=True, eq=False)

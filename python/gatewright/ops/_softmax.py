@@ -18,7 +18,8 @@ from math import ceil, log2
 
 import numpy as np
 
-from gatewright.fixed import Floats, Ints, round_shift
+from gatewright.errors import GraphError
+from gatewright.fixed import MAX_WIDTH, Fixed, Floats, Ints, accumulator, round_shift
 
 FRACTION = 12
 """Bits of u behind the binary point."""
@@ -102,6 +103,41 @@ def octave_scale(per_step: float) -> tuple[int, int]:
         scale, shift = scale >> 1, shift - 1
     # From here on one step already saturates u.
     return min(scale, 2 * (U_MAX + 1)), shift
+
+
+def weighted(value: Fixed, count: int) -> Fixed:
+    """Format of the sum of e * v over `count` values."""
+    return accumulator(value, Fixed(EXP_BITS + 1, 0, signed=False), count)
+
+
+def exponents(count: int) -> tuple[int, int]:
+    """Least and greatest E over `count` weights."""
+    return EXP_BITS, EXP_BITS + count.bit_length() - 1
+
+
+def check(place: str, score: Fixed, value: Fixed, count: int, scale: int, scale_shift: int, shift: int) -> None:
+    """Check that every intermediate of rows of at most `count` scores fits, in float64 products too.
+
+    Args:
+        place: the operator.
+        score, value: formats.
+        scale, scale_shift: octaves per step of the score.
+        shift: binary point of the values minus that of the result.
+
+    Raises:
+        GraphError: names the attribute or the intermediate.
+    """
+    if not (1 <= scale_shift <= MOST_SHIFT and scale >= 0):
+        raise GraphError(
+            place, f"scale {scale}, scale_shift {scale_shift}", f"scale >= 0, scale_shift 1 to {MOST_SHIFT}"
+        )
+    distance, sums = score.width + scale.bit_length(), weighted(value, count).width + EXP_BITS + 1
+    for name, width in (("scaled score", distance), ("weighted sum", sums)):
+        if width > MAX_WIDTH:
+            raise GraphError(place, f"a {name} of {width} bits", f"at most {MAX_WIDTH}", "use narrower activations")
+    least, most = (EXP_BITS + e for e in exponents(count))
+    if not 1 <= least + shift <= most + shift <= MAX_WIDTH:
+        raise GraphError(f"{place}.shift", f"{shift}", f"{1 - least} to {MAX_WIDTH - most}")
 
 
 def exp_bound(octaves: Floats, error: float) -> Floats:

@@ -26,6 +26,7 @@ class Concat(Op):
     torch: ClassVar[tuple[str, ...]] = ("aten.cat.default",)
     arity: ClassVar[int | None] = 2
     each_token: ClassVar[bool] = True
+    in_series: ClassVar[bool] = True
 
     def infer(self, *inputs: TensorType) -> TensorType:
         a, b = inputs

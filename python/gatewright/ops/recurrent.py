@@ -17,7 +17,7 @@ from gatewright.ops import _recurrent, _recurrent_rtl
 from gatewright.ops._functions import Kind
 from gatewright.ops._matrix import Matrix
 from gatewright.ops._piecewise import Table
-from gatewright.ops._recurrent import Cell, Near, Shifts
+from gatewright.ops._recurrent import Cell, Forms, Near, Shifts
 from gatewright.ops.pwl import Pwl
 
 if TYPE_CHECKING:
@@ -243,13 +243,7 @@ class Recurrent(Op):
         call.activations(1, "hx", "a first state of zeros")
         cell, final = Cell(call.target.split(".")[1]), call.arg("final")
         call.steps(final)
-        bits, x = call.config.activation_bits, call.input().fixed
-        # One bit more than the widest result of a gate needs: tanh has a sign.
-        act = Fixed(min(bits + 1, 16), min(bits, 15))
-        output, state = call.inner("", bits), call.inner("state", min(2 * bits, 16))
-        # Beyond this a gate and tanh are within half a step of their limits.
-        gate = call.inner("gate", bits, limit=(act.frac + 1) * np.log(2))
-        argument = call.inner("argument", bits, limit=(act.frac + 2) * np.log(2) / 2)
+        x, gate, argument, state, output, act = Forms.chosen(call)
         weight, bias = call.arg("weight"), call.arg("bias")
         found = call.weights(weight, bias, output, Fixed(16, x.frac))
         tables = tables_of(cell, gate, argument, act)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatewright.errors import GraphError
-from gatewright.fixed import MAX_WIDTH, Fixed, Floats, Ints, accumulator, requantize
+from gatewright.fixed import Fixed, Floats, Ints, accumulator, requantize
 from gatewright.graph import Cost, Folding, Instance, Op, Reference, Stage, TensorType, most_tokens
 from gatewright.ops import _attention_rtl as hardware
 from gatewright.ops import _softmax as softmax
@@ -95,14 +95,12 @@ class TopKAttention(Op):
             raise GraphError(f"{place}.bits", f"{self.bits}", "1, 2, 3 or 4")
         for name, x in (("q_thresholds", q), ("k_thresholds", k)):
             self._check_thresholds(f"{place}.{name}", getattr(self, name), x.fixed)
-        if not (1 <= self.scale_shift <= softmax.MOST_SHIFT and self.scale >= 0):
-            found = f"scale {self.scale}, scale_shift {self.scale_shift}"
-            raise GraphError(place, found, f"scale >= 0, scale_shift 1 to {softmax.MOST_SHIFT}")
         if v.fixed.frac - self.shift != self.output.frac:
             raise GraphError(
                 f"{place}.shift", f"{self.shift} from {v.fixed} to {self.output}", f"{v.fixed.frac - self.output.frac}"
             )
-        self._check_widths(q, k, v)
+        longest = min(self.top, most_tokens(q.tokens))
+        softmax.check(place, self.score(q, k), v.fixed, longest, self.scale, self.scale_shift, self.shift)
         return TensorType(q.tokens, q.channels, self.output)
 
     def _check_thresholds(self, place: str, thresholds: tuple[int, ...], x: Fixed) -> None:
@@ -112,34 +110,9 @@ class TopKAttention(Op):
         if thresholds and not 0 <= thresholds[0] <= thresholds[-1] <= unreachable(x):
             raise GraphError(place, f"{thresholds}", f"0 to {unreachable(x)} for {x}")
 
-    def _check_widths(self, q: TensorType, k: TensorType, v: TensorType) -> None:
-        """Every intermediate fits 62 bits, and every float64 matrix product is exact."""
-        longest = min(self.top, most_tokens(q.tokens))
-        distance = self.score(q, k).width + self.scale.bit_length()
-        weighted = self.weighted(v, longest).width + softmax.EXP_BITS + 1
-        shifts = [softmax.EXP_BITS + e + self.shift for e in (softmax.EXP_BITS, self.exponents(longest)[-1])]
-        for name, width in (("scaled score", distance), ("weighted sum", weighted)):
-            if width > MAX_WIDTH:
-                raise GraphError(
-                    "top_k_attention", f"a {name} of {width} bits", f"at most {MAX_WIDTH}", "use narrower activations"
-                )
-        if not 1 <= shifts[0] <= shifts[1] <= MAX_WIDTH:
-            low, high = 1 - 2 * softmax.EXP_BITS, MAX_WIDTH - (shifts[1] - self.shift)
-            raise GraphError("top_k_attention.shift", f"{self.shift}", f"{low} to {high}")
-
     def score(self, q: TensorType, k: TensorType) -> Fixed:
         """Format of an exact score."""
         return accumulator(q.fixed, k.fixed, q.channels // self.heads)
-
-    @staticmethod
-    def weighted(v: TensorType, count: int) -> Fixed:
-        """Format of the sum of e * v over `count` keys."""
-        return accumulator(v.fixed, Fixed(softmax.EXP_BITS + 1, 0, signed=False), count)
-
-    @staticmethod
-    def exponents(count: int) -> tuple[int, int]:
-        """Least and greatest floor(log2 S) over `count` keys."""
-        return softmax.EXP_BITS, softmax.EXP_BITS + count.bit_length() - 1
 
     def evaluate(self, *inputs: Ints) -> Ints:
         q, k, v = (by_head(x, self.heads) for x in inputs)

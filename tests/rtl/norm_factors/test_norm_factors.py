@@ -6,10 +6,11 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
+from rtl.pipeline_bench import results
 
 from gatewright.ops._rsqrt import rsqrt
 from gatewright.sim.bench import run_bench
-from gatewright.sim.streams import Harness, parameters
+from gatewright.sim.streams import parameters
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -17,9 +18,6 @@ from gatewright.sim.streams import Harness, parameters
 async def equals_formula(dut: Any, share: float) -> None:
     p = parameters()
     channels, draw = p["Channels"], np.random.default_rng(0)
-    bench = Harness(dut)
-    dut.enable.value, dut.s_valid.value = 1, 0
-    await bench.start()
     top = 1 << 11
     tokens = draw.integers(-top, top, (200, channels)) >> draw.integers(0, 12, (200, 1))
     tokens[:3] = [[-top] * channels, [0] * channels, [top - 1] * channels]
@@ -29,22 +27,17 @@ async def equals_formula(dut: Any, share: float) -> None:
     mean = total if p["Centred"] else np.zeros_like(total)
     r, half = rsqrt(channels * squares - mean * mean + epsilon)
     wanted = np.stack([channels * r, mean * r - (1 << half), half], axis=1).tolist()
-    results: list[list[int]] = []
-    sent = moved = 0
-    while len(results) < len(tokens):
-        enable, offer = bench.rng.random() < share, sent < len(tokens) and bench.rng.random() < share
-        dut.enable.value, dut.s_valid.value = enable, offer
-        if offer:
-            dut.s_sum.value = int(total[sent]) & ((1 << p["SumWidth"]) - 1)
-            dut.s_square.value, dut.s_epsilon.value = int(squares[sent]), int(epsilon[sent])
-        await bench.step()
-        if enable:
-            moved, sent = moved + 1, sent + offer
-            if dut.m_valid.value:
-                found = int(dut.m_factor.value), int(dut.m_offset.value.to_signed()), int(dut.m_half.value)
-                results.append(list(found))
-        assert moved < 20 * len(tokens), "nothing comes out"
-    assert results == wanted
+    mask = (1 << p["SumWidth"]) - 1
+    pins = [
+        {"s_sum": int(t) & mask, "s_square": int(q), "s_epsilon": int(e)}
+        for t, q, e in zip(total, squares, epsilon, strict=True)
+    ]
+
+    def read() -> list[int]:
+        return [int(dut.m_factor.value), dut.m_offset.value.to_signed(), int(dut.m_half.value)]
+
+    found, moved = await results(dut, share, pins, len(pins), read)
+    assert found == wanted
     if share == 1.0:
         assert moved == len(tokens) + 8
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gatewright.graph import Folding, TensorType, most_tokens
 from gatewright.lower.hls.kernel import Kernel, table, wide
+from gatewright.lower.hls.kernels._softmax import FORMAT, chords
 from gatewright.ops import _softmax as softmax
 from gatewright.ops._selector import LEVELS
 from gatewright.ops.top_k_attention import TopKAttention
@@ -22,14 +23,10 @@ def spell(op: TopKAttention, folding: Folding, q: TensorType, k: TensorType, v: 
         "levels": LEVELS[op.bits],
         "causal": int(op.causal),
         "most": most,
-        "fraction": softmax.FRACTION,
-        "limit": softmax.U_MAX,
-        "exp_bits": softmax.EXP_BITS,
-        "exp_step": softmax.FRACTION - softmax.EXP_SEGMENTS,
-        "reciprocal_step": softmax.EXP_BITS - softmax.RECIPROCAL_SEGMENTS,
+        **FORMAT,
     }
-    score, weighted = op.score(q, k).width, op.weighted(v, longest).width
-    places = [softmax.EXP_BITS + e + op.shift for e in op.exponents(longest)]
+    score, weighted = op.score(q, k).width, softmax.weighted(v.fixed, longest).width
+    places = [softmax.EXP_BITS + e + op.shift for e in softmax.exponents(longest)]
     widths = {
         "score": score,
         "distance": wide("top_k_attention", score + 1 + op.scale.bit_length(), op.scale_shift),
@@ -37,7 +34,6 @@ def spell(op: TopKAttention, folding: Folding, q: TensorType, k: TensorType, v: 
         "total": softmax.EXP_BITS + 1 + longest.bit_length(),
         "wide": wide("top_k_attention", weighted + softmax.EXP_BITS + 1, places),
     }
-    (exp_base, exp_drop), (base, drop) = softmax.exp_table(), softmax.reciprocal_table()
     tables = {
         # An array of none is not legal C++.
         "q_thresholds": op.q_thresholds or (0,),
@@ -45,10 +41,7 @@ def spell(op: TopKAttention, folding: Folding, q: TensorType, k: TensorType, v: 
         "scale": op.scale,
         "scale_shift": op.scale_shift,
         "shift": op.shift,
-        "exp_base": exp_base,
-        "exp_drop": exp_drop,
-        "reciprocal_base": base,
-        "reciprocal_drop": drop,
+        **chords(),
     }
     lanes = folding.pe * dim
     return Kernel("top_k_attention", shape, (lanes,) * 3, lanes, widths, {n: table(t) for n, t in tables.items()})

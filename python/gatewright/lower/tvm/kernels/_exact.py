@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from tvm import tirx
 from tvm.tirx.script import builder as T
 
+from gatewright.lower.tvm.kernels._softmax import WIDE, Tables
 from gatewright.lower.tvm.program import Value
 from gatewright.lower.tvm.tir import Buffer, Expr, lit, saturated, word
 from gatewright.ops import _softmax as softmax
 from gatewright.ops.top_k_attention import TopKAttention
-
-WIDE = "int64"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +23,7 @@ class Exact:
     Attributes:
         op: the operator.
         values: queries, keys and values; `inputs` are their buffers.
-        tables: base and drop of the exponential, base and drop of the reciprocal.
+        tables: of the softmax.
         target: results [n, channels].
         keys: most keys that a query takes.
     """
@@ -32,7 +31,7 @@ class Exact:
     op: TopKAttention
     values: tuple[Value, Value, Value]
     inputs: Sequence[Buffer]
-    tables: tuple[Buffer, Buffer, Buffer, Buffer]
+    tables: Tables
     target: Buffer
     keys: int
 
@@ -73,24 +72,10 @@ class Exact:
         total = T.alloc_buffer((1,), WIDE, scope="local")
         T.buffer_store(total, lit(0, WIDE), [0])
         with T.serial(0, chosen) as j:
-            moved = (peak - scores[j]) * lit(op.scale, WIDE) + lit((1 << op.scale_shift) >> 1, WIDE)
-            octaves = tirx.min(moved >> lit(op.scale_shift, WIDE), lit(softmax.U_MAX, WIDE)).astype("int32")
-            weight = T.Bind(self._power(T.Bind(octaves)).astype(WIDE))
+            weight = self.tables.weight(peak - scores[j], op.scale, op.scale_shift)
             T.buffer_store(scores, weight, [j])
             T.buffer_store(total, total[0] + weight, [0])
         return T.Bind(total[0])
-
-    def _power(self, u: Expr) -> Expr:
-        """`_softmax.exp2`."""
-        base, drop, *_ = self.tables
-        step = softmax.FRACTION - softmax.EXP_SEGMENTS
-        fraction = u & ((1 << softmax.FRACTION) - 1)
-        segment, offset = T.Bind(fraction >> step), fraction & ((1 << step) - 1)
-        shift = T.Bind((u >> softmax.FRACTION) + step)
-        line = (base[segment] << step) - drop[segment] * offset
-        # More than 31 octaves do not occur below 32 bits of shift: a line has 24 bits, and the result is 0 from 25 on.
-        shift = tirx.min(shift, 30)
-        return (line + (lit(1, "int32") << (shift - 1))) >> shift
 
     def _sums(self, query: Expr, start: Expr, index: Buffer, chosen: Expr, weights: Buffer, total: Expr) -> None:
         """The weighted sum of the values, divided by the sum of the weights, rounded."""
@@ -104,8 +89,7 @@ class Exact:
             weight, row = T.Bind(weights[j].astype(wide)), T.Bind(index[j])
             with T.serial(0, self.channels) as c:
                 T.buffer_store(sums, sums[c] + weight * self.inputs[2][row, start + c].astype(wide), [c])
-        exponent = T.Bind(lit(63, WIDE) - tirx.clz(total).astype(WIDE))
-        factor = T.Bind(self._reciprocal(total, exponent).astype(WIDE))
+        exponent, factor = self.tables.divisor(total)
         shift = T.Bind(exponent + (softmax.EXP_BITS + op.shift))
         half = T.Bind(lit(1, WIDE) << (shift - 1))
         with T.serial(0, self.channels) as c:
@@ -113,11 +97,3 @@ class Exact:
             T.buffer_store(
                 self.target, saturated(result, op.output, WIDE).astype(self.target.dtype), [query, start + c]
             )
-
-    def _reciprocal(self, total: Expr, exponent: Expr) -> Expr:
-        """`_softmax.reciprocal`."""
-        *_, base, drop = self.tables
-        bits, step = softmax.EXP_BITS, softmax.EXP_BITS - softmax.RECIPROCAL_SEGMENTS
-        mantissa = T.Bind((total >> (exponent - bits)).astype("int32") & ((1 << bits) - 1))
-        segment, offset = T.Bind(mantissa >> step), mantissa & ((1 << step) - 1)
-        return ((base[segment] << step) - drop[segment] * offset + (1 << (step - 1))) >> step

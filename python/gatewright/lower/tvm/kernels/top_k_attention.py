@@ -16,9 +16,9 @@ from tvm.tirx.script import builder as T
 from gatewright.graph import Length, TensorType, most_tokens
 from gatewright.lower.tvm.kernels._exact import Exact
 from gatewright.lower.tvm.kernels._select import QUERIES, Select
+from gatewright.lower.tvm.kernels._softmax import Tables, tables
 from gatewright.lower.tvm.program import Emitter, Value
 from gatewright.lower.tvm.tir import Buffer, Expr, lit, spread
-from gatewright.ops import _softmax as softmax
 from gatewright.ops._selector import GREATEST
 from gatewright.ops.top_k_attention import TopKAttention
 
@@ -32,11 +32,10 @@ def spell(emit: Emitter, op: TopKAttention, output: TensorType, q: Value, k: Val
     arrays = [q, k, v]
     if sizes.selects:
         arrays += [_query_codes(emit, op, q, sizes), _key_codes(emit, op, k, sizes)]
-    tables = [*softmax.exp_table(), *softmax.reciprocal_table()]
 
     def body(count: Expr, *buffers: Buffer) -> None:
         *inputs, exp_base, exp_drop, base, drop, target = buffers
-        exact = Exact(op, (q, k, v), inputs[:3], (exp_base, exp_drop, base, drop), target, sizes.keys)
+        exact = Exact(op, (q, k, v), inputs[:3], Tables(exp_base, exp_drop, base, drop), target, sizes.keys)
         tiles = tirx.floordiv(count + (QUERIES - 1), QUERIES)
         with spread(0, tiles * op.heads) as job:
             head, first = tirx.floordiv(job, tiles), tirx.floormod(job, tiles) * QUERIES
@@ -50,7 +49,7 @@ def spell(emit: Emitter, op: TopKAttention, output: TensorType, q: Value, k: Val
                 select.emit(head, query, allowed, chosen)
                 exact.emit(head, query, index, chosen)
 
-    return emit.result("top_k_attention", body, arrays, [t.astype("int32") for t in tables], output)
+    return emit.result("top_k_attention", body, arrays, tables(), output)
 
 
 def _allowed(op: TopKAttention, count: Expr, query: Expr) -> Expr:
