@@ -148,7 +148,8 @@ VARIANTS: dict[str, Variant] = {
     "dense": Variant("dense, 8-bit weights", "dense"),
     "2:4": Variant("magnitude, 2:4 in blocks of two outputs", "magnitude", pruned(Pattern(2, 4), 0.5)),
     "1:4": Variant("magnitude, 1:4", "magnitude", pruned(Pattern(group=4), 0.25)),
-    "ae_bert": Variant("AE-BERT, n:8, a quarter kept", "AE-BERT", searched),
+    "2:8": Variant("magnitude, 2:8", "magnitude", pruned(EIGHTHS, 0.25)),
+    "ae_bert": Variant("AE-BERT, n:8", "AE-BERT", searched),
     "low_rank": Variant(f"FWSVD, feed-forward in pairs of rank {RANK}", "FWSVD", thin, hollow),
     "mixed": Variant("AQ-BERT, 3 bits per weight", "AQ-BERT", widths=found_widths),
     "both": Variant(

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from _encoder_tables import GOLDEN, accuracy_rows, block_rows, hardware_rows, points, trial, verdict
 from _encoder_variants import BATCH, LENGTH, STEPS, VARIANTS, dense, made
 from _kept import Kept
-from _points import MOVIE, Point
 from _points import write as write_points
 from _sentences import Head, cosines, figures, vectors
 from _table import markdown, versions, write
@@ -32,6 +32,7 @@ from gatewright.examples.minilm import CALIBRATION, EXAMPLE, MOST, picked
 from gatewright.frontend import QuantConfig, import_model
 from gatewright.nn import calibrate_selector
 from gatewright.nn.bert import BertEncoder
+from gatewright.ops._memory_cost import LUT_PER
 from gatewright.ops.loop import Loop
 from gatewright.schedule import all_nodes, iterations
 from gatewright.synth.report import COLUMNS
@@ -40,8 +41,6 @@ PACE = 1152
 """Cycles per token and layer that every variant is folded for: the pace of the example."""
 COUNT = 128
 """Test sentences that cycles are predicted for, sent back to back."""
-GOLDEN = 500
-"""Test sentences that go through the integers."""
 LENGTHS = (9, 14, 22)
 """Tokens of those that go through RTL."""
 
@@ -154,93 +153,6 @@ def macs(built: Design) -> int:
     return int(sum(np.count_nonzero(op.weight) for op in ops if hasattr(op, "weight_width")))
 
 
-def total(run: dict[str, Any]) -> dict[str, float]:
-    """Resources of all blocks."""
-    return {k: sum(b[k] for b in run["blocks"].values()) for k in COLUMNS}
-
-
-def accuracy_rows(runs: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
-    """Before and after rounding to the hardware's integers."""
-    rows = []
-    for name, run in runs.items():
-        real, integer = run["float"], run["golden"]
-        rows.append(
-            {
-                "variant": VARIANTS[name].title,
-                "accuracy in float, %": f"{100 * real['accuracy']:.1f}",
-                f"of the first {GOLDEN}, %": f"{100 * run['same']['accuracy']:.1f}",
-                "those in integers, %": f"{100 * integer['accuracy']:.1f}",
-                "same label as dense, %": f"{100 * integer['agree']:.1f}",
-                "cosine to dense in float": f"{real['cosine']:.3f}",
-                "in integers": f"{integer['cosine']:.3f}",
-                "integers to own float": f"{run['to float']:.3f}",
-            }
-        )
-    return rows
-
-
-def hardware_rows(runs: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
-    """Sizes, cycles and resources, beside those of the dense encoder."""
-    rows: list[dict[str, object]] = []
-    first = runs["dense"]
-    for name, run in runs.items():
-        row: dict[str, object] = {"variant": VARIANTS[name].title}
-        row["Mbit of weights"] = f"{run['bits'] / 1e6:.1f} ({run['bits'] / first['bits']:.0%})"
-        row["million MACs per token"] = f"{run['macs'] / 1e6:.2f} ({run['macs'] / first['macs']:.0%})"
-        row |= {"cycles per sentence": f"{run['cycles']:,.0f}", "of one alone": f"{run['alone']:,.0f}"}
-        before = total(first)
-        for key, value in total(run).items():
-            row[COLUMNS[key]] = f"{value:,.0f} ({value / before[key]:.0%})" if before[key] else f"{value:,.0f}"
-        equal = "equal" if run["mismatches"] == 0 else "DIFFERENT"
-        row["RTL"] = f"{equal}, {run['simulated']:,} cycles ({run['predicted']:,} predicted)"
-        rows.append(row)
-    return rows
-
-
-def block_rows(runs: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
-    """Matrices of every variant: operator, folding, resources; then what all have alike, once."""
-    rows: list[dict[str, object]] = []
-    for name, run in runs.items():
-        for block in run["blocks"].values():
-            if block["matrix"]:
-                row: dict[str, object] = {"variant": name, "block": block["path"], "operator": block["matrix"]}
-                rows.append(row | {COLUMNS[k]: f"{block[k]:,.0f}" for k in COLUMNS})
-        others = [b for b in run["blocks"].values() if not b["matrix"]]
-        row = {"variant": name, "block": "all others", "operator": f"{len(others)} operators"}
-        rows.append(row | {COLUMNS[k]: f"{sum(b[k] for b in others):,.0f}" for k in COLUMNS})
-    return rows
-
-
-def points(runs: dict[str, dict[str, Any]]) -> list[Point]:
-    """Every variant as it goes into the plots."""
-    return [
-        Point(
-            MOVIE,
-            VARIANTS[name].method,
-            f"{VARIANTS[name].title}, compiled",
-            run["golden"]["accuracy"],
-            0.0,
-            run["bits"],
-            total(run)["dsp"] * run["cycles"],
-        )
-        for name, run in runs.items()
-    ]
-
-
-def verdict(runs: dict[str, dict[str, Any]]) -> str:
-    """What is within the error of the test, and what saves most."""
-    before = runs["dense"]["golden"]["accuracy"]
-    errors = [100 * float(np.sqrt(before * (1 - before) / n)) for n in (len(movie().test), GOLDEN)]
-    lost = {n: 100 * (before - r["golden"]["accuracy"]) for n, r in runs.items() if n != "dense"}
-    near = [f"{VARIANTS[n].title} ({-v:+.1f})" for n, v in lost.items() if v <= errors[1]]
-    far = [f"{VARIANTS[n].title} ({-v:+.1f})" for n, v in lost.items() if v > errors[1]]
-    return (
-        f"Standard error of an accuracy: {errors[0]:.1f} points on {len(movie().test):,} snippets, {errors[1]:.1f} on "
-        f"{GOLDEN}. Within it of the dense encoder, in integers: {'; '.join(near) or 'none'}. Worse: "
-        f"{'; '.join(far) or 'none'}."
-    )
-
-
 def main() -> None:
     """Measure what is not kept, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -262,17 +174,23 @@ def main() -> None:
         "`compress_mixed.md`). One seed. Accuracy on movie snippets by a logistic head that is trained once, on the "
         "dense encoder.",
         markdown(accuracy_rows(runs)),
+        f"Float accuracy on {len(movie().test):,} test snippets, and on the first {GOLDEN} of them; the hardware's "
+        "integers on these. Labels and cosines (of sentence embeddings, mean) are compared with the dense encoder's in "
+        "float.",
         verdict(runs),
+        *trial(runs),
         f"## Hardware at one pace: {PACE:,} cycles per token and layer on u200",
         "One physical layer for six; every variant has the least hardware that keeps the pace, so cycles stay and "
         f"resources fall. Cycles per sentence: {COUNT} test snippets ({tokens:.1f} tokens on average) back to back, "
         f"predicted; {len(LENGTHS)} sentences also went through RTL. Tables of tokens and positions lie with the host. "
         + ("Resources by the analytic model." if options.quick else "Resources by Yosys.")
         + " In brackets the share of the dense encoder. MACs are products with a weight that is not zero; those with "
-        "weights of 2 and 3 bits are made in look-up tables, not in DSP blocks.",
+        "weights of 2 and 3 bits are made in look-up tables, not in DSP blocks. *In all*: with "
+        + ", ".join(f"{n:,g} per {COLUMNS[k]}" for k, n in LUT_PER.items())
+        + ", about what the device has of each.",
         markdown(hardware_rows(runs)),
         "## Blocks",
-        "Matrices by variant, each once for six layers.",
+        "Matrix units by variant, each once for six layers; *expand* and *contract* are the feed-forward part.",
         markdown(block_rows(runs)),
     )
     if not options.quick:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from _kept import Kept
 from _mixed_encoder import PROTOCOL, TARGET, encoder_points, rows
-from _mixed_hardware import BOARD, NET, TOTAL, Case, networks, single
+from _mixed_hardware import BOARD, NET, TOTAL, Case, grouping, networks, single
 from _mixed_nets import NETS, SEEDS, TUNED, accuracy, brevitas, dense, tuned
 from _points import MNIST, WEIGHT, Point
 from _points import write as write_points
@@ -41,9 +41,9 @@ WEIGHTS = "with " + ", ".join(f"{LUT_PER[k]:,g} per {COLUMNS[k]}" for k in RESOU
 HARDWARE = (
     "Resources by Yosys, three images in RTL; accuracy in percent of the integers that the hardware computes. *Units* "
     "are outputs x bits of the matrix units, layer by layer: a layer whose channels need several widths gets a unit "
-    "per width where the cost model says that this pays, and channels without weights leave. *Layers not split* are "
-    "the same networks with one unit per layer, as wide as its widest channel: what widths per group are worth to "
-    "hardware that has one width per layer."
+    "per width where the cost model says that this pays, and channels without weights leave. *Layers not split*: the "
+    "same networks with one unit per layer, as wide as its widest channel. *Coded* weights are few "
+    "different ones, stored as indices into a table; the compiler does so where that pays."
 )
 HELD = 800
 """Of the training images, those that logits learn from."""
@@ -134,11 +134,11 @@ def claim(kept: Kept) -> str:
             gain, noise = means[-1] - means[0], float(np.hypot(*(np.std(f, ddof=1) for f in (found_[0], found_[-1]))))
             size = "more" if gain > noise else "not more"
             said.append(
-                f"{net}, {target:g} bits, {groups[0]} to {groups[-1]} groups: {gain:+.1f}, {size} than the spread"
+                f"{net}, budget {target:g}, {groups[0]} to {groups[-1]} groups: {gain:+.1f}, {size} than the spread"
             )
     return (
-        "Claim of the paper: finer groups are better at the same size, most of all from 1 to 12 to 128. Here, points "
-        "of accuracy by the means: "
+        "Claim of the paper: finer groups are better at the same size, most of all from 1 to 12 to 128. Here, by the "
+        "means, in points of accuracy: "
         + "; ".join(said)
         + ". On this task two bits are enough for anything that is trained, so "
         "only smaller budgets tell the groups apart; with one group per matrix these cannot be reached, as the first "
@@ -245,7 +245,8 @@ def main() -> None:
         claim(kept),
         "## A budget of bits, or of look-up tables",
         "Perceptron, 128 groups: a table says what a weight of each width costs at the pace below, DSP blocks and "
-        "memories counted as look-up tables. The second search may spend what the widths of the first one cost.",
+        "memories counted as look-up tables. The second search may spend what the widths of the first one cost, within "
+        f"{Search(1.0).band:.0%} in the search.",
         markdown(costs(kept)),
         f"## One matrix, 64 x 64, 64 multipliers, by Yosys on {BOARD}",
         "In brackets the analytic model. Of 4 bits and more, two products share a DSP block; those of 2 and 3 bits are "
@@ -254,6 +255,7 @@ def main() -> None:
         f"## The perceptron in hardware, seed 0, {NETS[NET].target:,} cycles per image",
         HARDWARE,
         markdown(networks(kept, cases(kept))),
+        grouping(kept, cases(kept)),
         f"## MiniLM, a width per matrix, {TARGET:g} bits per weight",
         PROTOCOL,
         markdown(rows(kept)),

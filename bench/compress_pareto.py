@@ -8,7 +8,7 @@ and compress_dsp_cycles.svg. Nothing is measured here.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -26,9 +26,13 @@ COSTS: dict[str, tuple[str, Cost]] = {
     "dsp_cycles": ("DSP blocks times cycles per sample", lambda p: p.dsp_cycles),
 }
 """Axis title and value by the name of the plot."""
-MARKS = "os^vDPX<>*hp"
+MARKS, DENSE = "s^vDPX<>*hp", "dense"
 DIGITS = ".2e"
 """Costs that are equal to so many digits are equal."""
+PLACES = tuple((x * r, y * r) for r in (1, 1.7, 2.4) for x, y in ((-6, 6), (6, 6), (0, 8), (6, -7), (-6, -7), (0, -9)))
+SIZE, MARK = (11, 8), (6, 6)
+"""Where the number of a point may stand, best first, how wide and high one is, and how far from a mark it has to be,
+in typographic points."""
 RANGE = 0.12
 """Points so much less accurate than the best of their task are not drawn."""
 
@@ -61,38 +65,81 @@ def plot(name: str, points: Sequence[Point]) -> None:
     """One panel per task; steps join the front, whose points have numbers and are named beside the panel."""
     title, cost = COSTS[name]
     tasks = by_task(points, cost)
-    figure, panels = plt.subplots(len(tasks), 1, figsize=(12, 3.6 * len(tasks)), squeeze=False)
-    for axes, (task, own) in zip(panels.flat, tasks.items(), strict=True):
-        draw(axes, own, cost)
-        axes.set(title=task, xlabel=title, ylabel="accuracy", xscale="log")
     height = 3.6 * len(tasks)
-    figure.subplots_adjust(left=0.07, right=0.5, bottom=0.6 / height, top=1 - 0.4 / height, hspace=0.4)
+    figure, panels = plt.subplots(len(tasks), 1, figsize=(13, height), squeeze=False)
+    figure.subplots_adjust(left=0.06, right=0.6, bottom=0.6 / height, top=1 - 0.4 / height, hspace=0.4)
+    for axes, (task, own) in zip(panels.flat, tasks.items(), strict=True):
+        axes.set(title=task, xlabel=title, ylabel="accuracy, %")
+        draw(axes, own, cost, styles(points))
     figure.savefig(RESULTS / f"compress_{name}.svg", metadata={"Date": None})
     plt.close(figure)
 
 
-def draw(axes: Any, points: Sequence[Point], cost: Cost) -> None:
+def styles(points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    """Colour and mark of every method, the same in all panels; no two have both alike."""
+    methods = sorted({p.method for p in points} - {DENSE})
+    found = dict(zip(methods, zip(cycle(matplotlib.colormaps["tab10"].colors), cycle(MARKS)), strict=False))
+    return {m: {"color": c, "fmt": f} for m, (c, f) in {**found, DENSE: ("black", "o")}.items()}
+
+
+def draw(axes: Any, points: Sequence[Point], cost: Cost, look: Mapping[str, Mapping[str, Any]]) -> None:
     """Points of one task by method, with their spread over seeds."""
     least = max(p.accuracy for p in points) - RANGE
-    marks = cycle(MARKS)
-    axes.set_prop_cycle(color=matplotlib.colormaps["tab20"].colors)
+    every = costs([p for p in points if p.accuracy >= least], cost)
     for method in dict.fromkeys(p.method for p in points):
-        own = costs([p for p in points if p.method == method and p.accuracy >= least], cost)
+        own = [(value, p) for value, p in every if p.method == method]
         axes.errorbar(
             [value for value, _ in own],
-            [p.accuracy for _, p in own],
-            yerr=[p.spread for _, p in own],
-            fmt=next(marks), ms=4, lw=0, elinewidth=0.6, label=method,
+            [100 * p.accuracy for _, p in own],
+            yerr=[100 * p.spread for _, p in own],
+            ms=4, lw=0, elinewidth=0.6, label=method, **look[method],
         )  # fmt: skip
     best = [(value, p) for value, p in front(points, cost) if p.accuracy >= least]
-    values, heights = [v for v, _ in best], [p.accuracy for _, p in best]
+    values, heights = [v for v, _ in best], [100 * p.accuracy for _, p in best]
     axes.plot(values, heights, color="0.6", lw=0.8, zorder=0, drawstyle="steps-post")
-    for k, (value, p) in enumerate(best, 1):
-        axes.annotate(str(k), (value, p.accuracy), (-4, 4), textcoords="offset points", fontsize=7, ha="right")
+    scale(axes, [value for value, _ in every])
+    axes.margins(x=0.06, y=0.12)
+    axes.autoscale_view()
     axes.grid(alpha=0.3)
-    names = "\n".join(f"{k} {p.method}: {p.label}" for k, (_, p) in enumerate(best, 1))
-    axes.text(1.32, 1.0, names, transform=axes.transAxes, fontsize=7, va="top")
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    number(axes, list(zip(values, heights, strict=True)), [(value, 100 * p.accuracy) for value, p in every])
+    legend = axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    axes.figure.draw_without_rendering()
+    right = axes.transAxes.inverted().transform(legend.get_window_extent())[1][0]
+    names = "\n".join(f"{k} {named(p)}" for k, (_, p) in enumerate(best, 1))
+    axes.text(right + 0.02, 0.99, names, transform=axes.transAxes, fontsize=7, va="top")
+
+
+def named(point: Point) -> str:
+    """Method and label, where the label does not say the method."""
+    return point.label if point.label.startswith(point.method) else f"{point.method}: {point.label}"
+
+
+def scale(axes: Any, values: Sequence[float]) -> None:
+    """Logarithmic; where something costs nothing, with a stretch down to zero at the left."""
+    if min(values) > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=min(v for v in values if v), linscale=0.2)
+
+
+def number(axes: Any, best: Sequence[tuple[float, float]], every: Sequence[tuple[float, float]]) -> None:
+    """Number the points of the front, each beside its point where it hides no other number and no mark."""
+    scaled = 72 / axes.figure.dpi
+    marks = axes.transData.transform(every) * scaled
+    taken: list[Any] = []
+
+    def hidden(at: Any) -> float:
+        return 9 * sum(_near(at, t, SIZE) for t in taken) + sum(_near(at, m, MARK) for m in marks)
+
+    for k, point in enumerate(best, 1):
+        here = axes.transData.transform(point) * scaled
+        place = min(PLACES, key=lambda d: hidden(here + d))
+        taken.append(here + place)
+        axes.annotate(str(k), point, place, textcoords="offset points", fontsize=7, ha="center", va="center")
+
+
+def _near(one: Any, other: Any, size: tuple[float, float]) -> bool:
+    return bool((abs(one - other) < size).all())
 
 
 def rows(points: Sequence[Point]) -> list[dict[str, object]]:
@@ -129,9 +176,10 @@ def main() -> None:
         "![accuracy against DSP-cycles](compress_dsp_cycles.svg)",
         "Accuracy on test data, mean ± standard deviation over seeds where there are several; differences within it "
         "say nothing, and a front of means has some luck in it. A DSP-cycle is a DSP block for a cycle: blocks of the "
-        "whole design times cycles per sample. Bits of compiled networks are those of the hardware's stores, of the "
-        "others the methods' own count: 8 bits per weight, codebooks and indices included, one more bit per weight to "
-        "say which of them are not zero. What is more than "
+        "whole design times cycles per sample. Products with weights of 2 and 3 bits are made in look-up tables, so "
+        "that a network may have none; what it costs instead is on the page of its method. Bits of compiled networks "
+        "are those of the hardware's stores, of the others the methods' own count: 8 bits per weight, codebooks and "
+        "indices included, one more bit per weight to say which of them are not zero. What is more than "
         f"{100 * RANGE:.0f} points below the best of its task is only in the table. Networks of one task have the same "
         "test data, not the same training.",
         markdown(rows(points)),
