@@ -130,10 +130,11 @@ def trial(runs: Runs) -> list[str]:
     share = [r["macs"] / runs["dense"]["macs"] for r in (found, flat)]
     return [
         "Claim of AE-BERT: ratios per matrix found by trial are better than equal ones at the same budget; here a "
-        f"quarter of the weights, as 2:8 keeps in every matrix (rounded to eighths, the ratios found keep {share[0]:.0%} "
-        f"of the products, 2:8 {share[1]:.0%}). Cosine to dense in float {cosines[0]:.3f} beside {cosines[1]:.3f}, "
-        f"{nearer}; accuracy {100 * accuracies[0]:.1f} beside {100 * accuracies[1]:.1f} %, "
-        f"{'within' if abs(gain) <= 2 * error else 'beyond'} two standard errors of {100 * error:.1f} points. In "
+        "quarter of the weights, as 2:8 keeps in every matrix (rounded to eighths, the ratios found keep "
+        f"{share[0]:.0%} of the products, 2:8 {share[1]:.0%}). Cosine to dense in float "
+        f"{cosines[0]:.3f} beside {cosines[1]:.3f}, {nearer}; accuracy {100 * accuracies[0]:.1f} beside "
+        f"{100 * accuracies[1]:.1f} %, {'within' if abs(gain) <= 2 * error else 'beyond'} two standard errors of "
+        f"{100 * error:.1f} points. In "
         f"hardware {found['bits'] / flat['bits'] - 1:+.0%} bits and "
         f"{total(found)['dsp'] / total(flat)['dsp'] - 1:+.0%} DSP blocks.{stays}"
     ]
