@@ -15,6 +15,9 @@ from gatewright.lower.qonnx.values import TOKENS, VECTOR, Value
 from gatewright.ops._recurrent import Cell
 from gatewright.ops.recurrent import Recurrent
 
+MOST_STEPS = 32
+"""Every step is some thirty nodes; the reference execution's time grows with the square of their number: 15 s here."""
+
 
 @spells(Recurrent)
 def recurrent(call: Call) -> Value:
@@ -23,6 +26,9 @@ def recurrent(call: Call) -> Value:
     unrolled = _Unrolled(call)
     source, found = x.at(TOKENS), list[str]()
     batch, tokens, channels = w.shapes[source]
+    if tokens > MOST_STEPS:
+        hint = "export a shorter length, or run the executors tvm or hls"
+        raise w.refuse(f"a recurrence unrolled over {tokens} steps", f"at most {MOST_STEPS}", hint)
     for k in range(tokens):
         at = w.constant(np.array(k), np.int64, "step")
         found.append(unrolled.step(w.node("Gather", [source, at], (batch, channels), axis=1)))
