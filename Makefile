@@ -58,7 +58,7 @@ notebooks: $(FULL) ## Run the notebooks on the simulated device and store their 
 test: lint $(FULL) ## All that continuous integration runs.
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
-nightly: $(FULL) ## 25 times as many random graphs, from a new seed every day, and the tests that take minutes.
+nightly: $(FULL) ## 35 times as many random graphs, from a new seed every day, and the tests that take minutes.
 	$(BIN)/pytest -n $(JOBS) -m nightly
 	GATEWRIGHT_FUZZ=3000 GATEWRIGHT_FUZZ_SEED=$$(date +%Y%m%d)00 $(BIN)/pytest -n $(JOBS) tests/sim/test_fuzz.py $(ARGS)
 

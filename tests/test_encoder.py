@@ -52,6 +52,7 @@ def test_rolled_equals_flat(imported: Imported, sentences: list[np.ndarray]) -> 
         assert np.array_equal(flat.evaluate(ids[:, None])[0], rolled.evaluate(ids[:, None])[0])
 
 
+@pytest.mark.nightly
 def test_every_executor(design: Design, sentences: list[np.ndarray]) -> None:
     """Several sequences in flight, with random pauses on every port."""
     found = design.verify(sentences[:5], stall=0.3)

@@ -126,8 +126,8 @@ def test_ports_are_those_of_the_hardware() -> None:
                 continue
             made = node.op.rtl(job.foldings[name], *types)
             ports = node.op.ports(job.foldings[name], *types)
-            assert ports == ((0, 0) if made is None else (made.in_lanes[0], made.out_lanes)), node.op.describe()
-            assert made is None or set(made.in_lanes) == {ports[0]}
+            assert ports == ((0, 0) if made is None else (min(made.in_lanes), made.out_lanes)), node.op.describe()
+            assert made is None or not any(lanes % ports[0] for lanes in made.in_lanes)
             seen.add(type(node.op))
     assert len(seen) >= 12
 

@@ -80,8 +80,8 @@ def test_a_recurrence_is_unrolled_exactly(cell: Cell) -> None:
     for tokens, changed in ((4, {}), (3, {"state": Fixed(30, 26), "final": True}), (1, {})):
         op = recurrent(cell, 3, **changed)
         check(single(op, TensorType(tokens, len(op.weight), X)))
-    with pytest.raises(NotExpressibleError, match="unrolled over 33 steps\n  supported: at most 32"):
-        export(single(op, TensorType(33, len(op.weight), X)).graph)
+    with pytest.raises(NotExpressibleError, match="unrolled over 17 steps\n  supported: at most 16"):
+        export(single(op, TensorType(17, len(op.weight), X)).graph)
 
 
 def test_one_signed_bit_is_minus_one_or_zero() -> None:

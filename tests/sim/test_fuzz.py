@@ -19,7 +19,7 @@ from gatewright.sim.executors import Job, Run, executors
 from gatewright.sim.fuzz import library, random_job
 from gatewright.sim.shrink import differs, save, shrink
 
-COUNT = int(os.environ.get("GATEWRIGHT_FUZZ", "120"))
+COUNT = int(os.environ.get("GATEWRIGHT_FUZZ", "84"))
 FIRST = int(os.environ.get("GATEWRIGHT_FUZZ_SEED", "0"))
 BATCH, SHARE = 12, 5
 """Graphs per build, and of how many graphs one also runs in the executors other than RTL."""

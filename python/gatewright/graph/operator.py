@@ -187,7 +187,10 @@ class Op(ABC):
         raise NotImplementedError(self.name())
 
     def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
-        """Channels per beat of every input, and of the output; zeros for an operator that is wiring only."""
+        """Channels per beat of every input, and of the output.
+
+        Where inputs differ, those of the narrowest, which divides the others. Zeros for an operator that is wiring only.
+        """
         return folding.lanes, folding.lanes
 
     def rtl(self, folding: Folding, *inputs: TensorType) -> Instance | None:

@@ -156,6 +156,10 @@ class SoftmaxPool(Op):
         """Heads per beat: lanes of the scores."""
         return self._shape(folding, values)[1]
 
+    def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
+        # Those of the scores: the values' lanes are a multiple of them.
+        return self.engines(folding, inputs[1]), folding.lanes
+
     def cost(self, folding: Folding, *inputs: TensorType) -> Cost:
         scores, values = inputs
         _, engines, beats = self._shape(folding, values)

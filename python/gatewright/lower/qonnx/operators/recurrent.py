@@ -15,8 +15,8 @@ from gatewright.lower.qonnx.values import TOKENS, VECTOR, Value
 from gatewright.ops._recurrent import Cell
 from gatewright.ops.recurrent import Recurrent
 
-MOST_STEPS = 32
-"""Every step is some thirty nodes; the reference execution's time grows with the square of their number: 15 s here."""
+MOST_STEPS = 16
+"""Every step is some thirty nodes; the reference execution's time grows with the square of their number, 4 s here."""
 
 
 @spells(Recurrent)
