@@ -189,7 +189,7 @@ class Op(ABC):
     def ports(self, folding: Folding, *inputs: TensorType) -> tuple[int, int]:
         """Channels per beat of every input, and of the output.
 
-        Where inputs differ, those of the narrowest, which divides the others. Zeros for an operator that is wiring only.
+        Where inputs differ, those of the narrowest, which divides the others. Zeros where there is wiring only.
         """
         return folding.lanes, folding.lanes
 
